@@ -1,0 +1,78 @@
+"""Fixtures for all tests: the real data beside the project, seeded randomness, Hypothesis profiles."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SEED_VARIABLE = "LOCSVC_TEST_SEED"
+_seed_of_item = pytest.StashKey[int]()
+
+# No deadlines: a test that fails on a busy machine says nothing about the code.
+hypothesis.settings.register_profile(
+    "dev",
+    deadline=None,
+    max_examples=50,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
+)
+hypothesis.settings.register_profile(
+    "ci", hypothesis.settings.get_profile("dev"), max_examples=100, derandomize=True, database=None
+)
+hypothesis.settings.register_profile("long", hypothesis.settings.get_profile("dev"), max_examples=2000)
+hypothesis.settings.load_profile(os.environ.get("LOCSVC_HYPOTHESIS", "ci" if os.environ.get("CI") == "true" else "dev"))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the project."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the real data, `../shared` beside the project; the test is skipped where it is absent."""
+    path = REPOSITORY.parent / "shared"
+    if not (path / "data").is_dir():
+        pytest.skip("../shared is absent: checks against real data need ../shared/data beside the project")
+    return path
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """The folder with the sample town, `data/`."""
+    return REPOSITORY / "data"
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """A seed that is the test's own and the same in every run; LOCSVC_TEST_SEED sets another for all."""
+    given = os.environ.get(SEED_VARIABLE)
+    value = int(given) if given else zlib.crc32(request.node.nodeid.encode())
+    request.node.stash[_seed_of_item] = value
+    return value
+
+
+@pytest.fixture
+def rng(seed: int) -> np.random.Generator:
+    """A generator started from `seed`."""
+    return np.random.default_rng(seed)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """The report of a test; one that failed tells its seed."""
+    report = yield
+    if report.failed and _seed_of_item in item.stash:
+        report.sections.append(("seed", f"repeat with {SEED_VARIABLE}={item.stash[_seed_of_item]}"))
+    return report
