@@ -1,0 +1,1 @@
+"""The datasets: import, publish, look up."""
