@@ -12,7 +12,7 @@ import io
 import zlib
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Self
 
 from locsvc.errors import BadData, FieldViolation, InvalidInput
@@ -45,6 +45,8 @@ class ImportReport:
     """List of the rejected rows, None when there are none or no list was asked for."""
     seconds: float
     """Time it took."""
+    notes: dict[str, int] = field(default_factory=dict)
+    """What was mended or worked out on the way -> number of rows; these rows are in the dataset."""
 
 
 class Rejects:
@@ -97,9 +99,9 @@ class Rejects:
             csv.writer(self._file).writerow(("line", "reason", "text"))
         csv.writer(self._file).writerow((line, reason, text.rstrip("\r\n")))
 
-    def report(self, rows: int, seconds: float) -> ImportReport:
+    def report(self, rows: int, seconds: float, notes: Mapping[str, int] | None = None) -> ImportReport:
         """The report of an import that kept `rows` rows."""
-        return ImportReport(rows, dict(sorted(self.counts.items())), self.file, seconds)
+        return ImportReport(rows, dict(sorted(self.counts.items())), self.file, seconds, dict(notes or {}))
 
 
 @contextmanager
