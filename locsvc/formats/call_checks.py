@@ -1,0 +1,223 @@
+"""Range checks of calls, as the contract states the ranges; what is odd but allowed is left to the resolver.
+
+A face runs them where a call comes in, so that a wrong number is named by its field and never reaches the core.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from locsvc import model
+from locsvc.errors import FieldViolation
+
+MAX_EVIDENCE = 1000
+MAX_NEIGHBOURS = 64
+MAX_VERTICES = 1000
+MAX_TEXT = 128
+LEAST_CONFIDENCE = 0.5
+GREATEST_CONFIDENCE = 0.999
+# Half of the Earth's girth, rounded up: no circle is wider.
+MAX_RADIUS_M = 20_100_000.0
+
+# Greatest identity and timing advance by radio: 3GPP TS 23.003 (CI 16 bit, UTRAN cell id and ECI 28, NCI 36),
+# TS 45.010, TS 36.213 clause 4.2.3, TS 38.213 clause 4.2. Radio not given: the widest.
+_GREATEST_CELL = {
+    model.Radio.GSM: 2**16 - 1,
+    model.Radio.UMTS: 2**28 - 1,
+    model.Radio.LTE: 2**28 - 1,
+    model.Radio.NR: 2**36 - 1,
+}
+_GREATEST_ADVANCE = {model.Radio.GSM: 219, model.Radio.LTE: 1282, model.Radio.NR: 3846}
+# Physical identities: BSIC, scrambling code, PCI (TS 36.211 clause 6.11), PCI of NR (TS 38.211 clause 7.4.2).
+_GREATEST_PCI = {model.Radio.GSM: 63, model.Radio.UMTS: 511, model.Radio.LTE: 503, model.Radio.NR: 1007}
+_GREATEST_AREA = {model.Radio.GSM: 2**16 - 1, model.Radio.UMTS: 2**16 - 1, model.Radio.LTE: 2**16 - 1}
+_GREATEST_ARFCN = 3_279_165
+
+_Violations = Iterator[FieldViolation]
+
+
+def call_violations(call: model.Call) -> list[FieldViolation]:
+    """Every field of the call that is out of its range, with its path from the call.
+
+    >>> bad = model.DeviceReport(model.Circle(model.LatLng(91.0, 0.0), 30.0))
+    >>> call_violations(model.Call(evidence=(model.Evidence(bad),)))[0].field
+    'evidence[0].device_report.shape.circle.center.latitude_deg'
+    """
+    return list(_call(call))
+
+
+def _call(call: model.Call) -> _Violations:
+    yield from _text("call_id", call.call_id)
+    if call.calling_number and not _is_number(call.calling_number):
+        yield FieldViolation("calling_number", "is not a number: write it in E.164, such as +442079460123")
+    yield from _time("started_at", call.started_at)
+    if len(call.evidence) > MAX_EVIDENCE:
+        yield FieldViolation("evidence", f"{len(call.evidence)} pieces; send at most {MAX_EVIDENCE}")
+    seen: dict[str, int] = {}
+    for place, piece in enumerate(call.evidence[:MAX_EVIDENCE]):
+        yield from _evidence(f"evidence[{place}]", piece)
+        if piece.evidence_id and piece.evidence_id in seen:
+            first = seen[piece.evidence_id]
+            yield FieldViolation(f"evidence[{place}].evidence_id", f"is that of evidence[{first}] too: make it unique")
+        seen.setdefault(piece.evidence_id, place)
+
+
+def _is_number(text: str) -> bool:
+    digits = sum(character.isdigit() for character in text)
+    return text.isascii() and 1 <= digits <= 15 and all(c.isdigit() or c in "+-.() " for c in text)
+
+
+def _evidence(path: str, piece: model.Evidence) -> _Violations:
+    yield from _text(f"{path}.evidence_id", piece.evidence_id)
+    yield from _text(f"{path}.provider", piece.provider)
+    yield from _time(f"{path}.observed_at", piece.observed_at)
+    content = piece.content
+    if isinstance(content, model.CellScan):
+        yield from _scan(f"{path}.cell_scan", content)
+    elif isinstance(content, model.DeviceReport):
+        yield from _report(f"{path}.device_report", content)
+    elif isinstance(content, model.LineLookup):
+        yield from _line(f"{path}.line_lookup", content)
+
+
+def _scan(path: str, scan: model.CellScan) -> _Violations:
+    if scan.serving is not None:
+        yield from _cell(f"{path}.serving", scan.serving)
+    if len(scan.neighbours) > MAX_NEIGHBOURS:
+        yield FieldViolation(f"{path}.neighbours", f"{len(scan.neighbours)} cells; send at most {MAX_NEIGHBOURS}")
+    for place, cell in enumerate(scan.neighbours[:MAX_NEIGHBOURS]):
+        yield from _cell(f"{path}.neighbours[{place}]", cell)
+
+
+def _cell(path: str, cell: model.CellMeasurement) -> _Violations:
+    radio = cell.radio
+    yield from _code(f"{path}.mcc", cell.mcc, (3,), "3 digits")
+    yield from _code(f"{path}.mnc", cell.mnc, (2, 3), "2 or 3 digits, leading zeros kept")
+    yield from _within(f"{path}.area", cell.area, 0, _GREATEST_AREA.get(radio, 2**24 - 1))
+    yield from _within(f"{path}.cell", cell.cell, 0, _GREATEST_CELL.get(radio, 2**36 - 1))
+    yield from _within(f"{path}.pci", cell.pci, 0, _GREATEST_PCI.get(radio, 1007))
+    yield from _within(f"{path}.arfcn", cell.arfcn, 0, _GREATEST_ARFCN)
+    yield from _within(f"{path}.signal_dbm", cell.signal_dbm, -160, 0)
+    yield from _within(f"{path}.quality_db", cell.quality_db, -50, 30)
+    yield from _within(f"{path}.timing_advance", cell.timing_advance, 0, _GREATEST_ADVANCE.get(radio, 3846))
+
+
+def _report(path: str, report: model.DeviceReport) -> _Violations:
+    yield from _fraction(f"{path}.confidence", report.confidence)
+    yield from _within(f"{path}.altitude_m", report.altitude_m, -500, 10_000)
+    yield from _within(f"{path}.vertical_uncertainty_m", report.vertical_uncertainty_m, 0, 10_000)
+    yield from _text(f"{path}.floor", report.floor)
+    if report.shape is not None:
+        yield from _shape(f"{path}.shape", report.shape)
+
+
+def _shape(path: str, shape: model.Shape) -> _Violations:
+    match shape:
+        case model.Point(center):
+            yield from _place(f"{path}.point.center", center)
+        case model.Circle(center, radius_m):
+            yield from _place(f"{path}.circle.center", center)
+            yield from _within(f"{path}.circle.radius_m", radius_m, 0, MAX_RADIUS_M)
+        case model.Ellipse():
+            yield from _ellipse(f"{path}.ellipse", shape)
+        case model.ArcBand():
+            yield from _arc_band(f"{path}.arc_band", shape)
+        case model.Polygon(vertices):
+            yield from _vertices(f"{path}.polygon.vertices", vertices)
+        case model.Sphere(center, altitude_m, radius_m):
+            yield from _place(f"{path}.sphere.center", center)
+            yield from _within(f"{path}.sphere.altitude_m", altitude_m, -500, 10_000)
+            yield from _within(f"{path}.sphere.radius_m", radius_m, 0, MAX_RADIUS_M)
+        case model.Ellipsoid():
+            yield from _ellipse(f"{path}.ellipsoid", shape)
+            yield from _within(f"{path}.ellipsoid.altitude_m", shape.altitude_m, -500, 10_000)
+            yield from _within(f"{path}.ellipsoid.vertical_m", shape.vertical_m, 0, 10_000)
+        case model.Prism(base, base_altitude_m, height_m):
+            yield from _vertices(f"{path}.prism.base.vertices", base.vertices)
+            yield from _within(f"{path}.prism.base_altitude_m", base_altitude_m, -500, 10_000)
+            yield from _within(f"{path}.prism.height_m", height_m, 0, 10_000)
+
+
+def _ellipse(path: str, shape: model.Ellipse | model.Ellipsoid) -> _Violations:
+    yield from _place(f"{path}.center", shape.center)
+    yield from _within(f"{path}.semi_major_m", shape.semi_major_m, 0, MAX_RADIUS_M)
+    yield from _within(f"{path}.semi_minor_m", shape.semi_minor_m, 0, MAX_RADIUS_M)
+    if shape.semi_minor_m > shape.semi_major_m:
+        yield FieldViolation(
+            f"{path}.semi_minor_m", "is longer than semi_major_m: exchange them, turn orientation by 90"
+        )
+    yield from _within(f"{path}.orientation_deg", shape.orientation_deg, 0, 360)
+
+
+def _arc_band(path: str, band: model.ArcBand) -> _Violations:
+    yield from _place(f"{path}.center", band.center)
+    yield from _within(f"{path}.inner_radius_m", band.inner_radius_m, 0, MAX_RADIUS_M)
+    yield from _within(f"{path}.outer_radius_m", band.outer_radius_m, 0, MAX_RADIUS_M)
+    if band.outer_radius_m <= band.inner_radius_m:
+        yield FieldViolation(f"{path}.outer_radius_m", "must be greater than inner_radius_m")
+    yield from _within(f"{path}.start_angle_deg", band.start_angle_deg, 0, 360)
+    yield from _within(f"{path}.opening_angle_deg", band.opening_angle_deg, 0, 360)
+
+
+def _vertices(path: str, vertices: Sequence[model.LatLng]) -> _Violations:
+    if not 3 <= len(vertices) <= MAX_VERTICES:
+        yield FieldViolation(path, f"{len(vertices)} corners; give 3 to {MAX_VERTICES}")
+    for place, corner in enumerate(vertices[:MAX_VERTICES]):
+        yield from _place(f"{path}[{place}]", corner)
+
+
+def _line(path: str, line: model.LineLookup) -> _Violations:
+    yield from _text(f"{path}.number", line.number)
+    record = line.record
+    if record is None:
+        return
+    if record.position is not None:
+        yield from _place(f"{path}.record.position", record.position)
+    yield from _within(f"{path}.record.uncertainty_m", record.uncertainty_m, 0, MAX_RADIUS_M)
+    yield from _fraction(f"{path}.record.confidence", record.confidence)
+    yield from _time(f"{path}.record.updated_at", record.updated_at)
+
+
+def _place(path: str, place: model.LatLng) -> _Violations:
+    yield from _within(f"{path}.latitude_deg", place.latitude_deg, -90, 90)
+    yield from _within(f"{path}.longitude_deg", place.longitude_deg, -180, 180)
+
+
+def _within(path: str, value: float | None, least: float, greatest: float) -> _Violations:
+    # Written so that NaN fails.
+    if value is not None and not least <= value <= greatest:
+        yield FieldViolation(path, f"{value} is outside {least:g} to {greatest:.15g}")
+
+
+def _fraction(path: str, value: float | None) -> _Violations:
+    if value is not None and not 0 < value < 1:
+        hint = f"; write {value / 100:g} for {value:g} %" if 1 < value < 100 else ""
+        yield FieldViolation(path, f"{value} is not a probability above 0 and below 1{hint}")
+
+
+def _text(path: str, text: str) -> _Violations:
+    if len(text) > MAX_TEXT:
+        yield FieldViolation(path, f"has {len(text)} characters; send at most {MAX_TEXT}")
+
+
+def _code(path: str, text: str, lengths: tuple[int, ...], want: str) -> _Violations:
+    if text and not (len(text) in lengths and text.isascii() and text.isdigit()):
+        yield FieldViolation(path, f"{text[:20]!r} is not {want}")
+
+
+def _time(path: str, time_s: float | None) -> _Violations:
+    if time_s is not None and not math.isfinite(time_s):
+        yield FieldViolation(path, "is not a time")
+
+
+def confidence_violations(path: str, confidence: float) -> list[FieldViolation]:
+    """Why an asked confidence is out of its range, or nothing.
+
+    >>> [v.description for v in confidence_violations("confidence", 90.0)]
+    ['90.0 is outside 0.5 to 0.999; write 0.9 for 90 %']
+    """
+    if LEAST_CONFIDENCE <= confidence <= GREATEST_CONFIDENCE:
+        return []
+    hint = f"; write {confidence / 100:g} for {confidence:g} %" if 1 < confidence < 100 else ""
+    return [FieldViolation(path, f"{confidence} is outside {LEAST_CONFIDENCE} to {GREATEST_CONFIDENCE}{hint}")]
