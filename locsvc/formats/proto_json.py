@@ -230,6 +230,12 @@ def _write_timestamp(value: object) -> object:
     return timestamp_text(cast("float", value))
 
 
+def _zero(hint: object) -> object:
+    if isinstance(hint, type) and issubclass(hint, enum.IntEnum):
+        return hint(0)
+    return _ZEROS.get(typing.get_origin(hint) or hint, dataclasses.MISSING)
+
+
 @functools.cache
 def _fields(kind: type) -> dict[str, _Field]:
     """The fields of a dataclass by each spelling of their names."""
@@ -240,9 +246,7 @@ def _fields(kind: type) -> dict[str, _Field]:
         optional = type(None) in typing.get_args(hints[part.name])
         hint = hints[part.name] if not optional else inner[0] if len(inner) == 1 else functools.reduce(_union, inner)
         read, write = _codec(hint, part.name)
-        field = _Field(
-            part.name, read, write, optional, _ZEROS.get(typing.get_origin(hint) or hint, dataclasses.MISSING)
-        )
+        field = _Field(part.name, read, write, optional, _zero(hint))
         found[part.name] = found[camel(part.name)] = field
     return found
 

@@ -8,7 +8,7 @@ import typing
 import pytest
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from locsvc import model
@@ -25,12 +25,13 @@ _widths = {"cell": 2**36, "cells": 2**64 - 1, "rows": 2**62, "size_bytes": 2**62
 
 def _strategy(hint: object, name: str) -> st.SearchStrategy[object]:
     """Objects of one annotation of the model."""
-    if hint is float:
-        return _times if name.endswith("_at") else _finite
-    if hint is int:
-        return st.integers(0, _widths.get(name, 2**31 - 1))
-    if hint is str:
-        return _words
+    plain: dict[object, st.SearchStrategy[object]] = {
+        float: _times if name.endswith("_at") else _finite,
+        int: st.integers(0, _widths.get(name, 2**31 - 1)),
+        str: _words,
+    }
+    if hint in plain:
+        return plain[hint]
     if typing.get_origin(hint) is tuple:
         return st.lists(_strategy(typing.get_args(hint)[0], name), max_size=3).map(tuple)
     if typing.get_args(hint):
@@ -56,11 +57,13 @@ def _agrees(value: object, message: Message) -> None:
     assert violations == []
 
 
+@settings(max_examples=50, deadline=None)
 @given(_objects(model.Call))
 def test_a_call_agrees_with_protobuf_both_ways(call: object) -> None:
     _agrees(call, call_pb2.Call())
 
 
+@settings(max_examples=50, deadline=None)
 @given(_objects(model.LocationEstimate))
 def test_an_estimate_agrees_with_protobuf_both_ways(estimate: object) -> None:
     _agrees(estimate, estimate_pb2.LocationEstimate())
