@@ -246,7 +246,7 @@ def _fields(kind: type) -> dict[str, _Field]:
         optional = type(None) in typing.get_args(hints[part.name])
         hint = hints[part.name] if not optional else inner[0] if len(inner) == 1 else functools.reduce(_union, inner)
         read, write = _codec(hint, part.name)
-        field = _Field(part.name, read, write, optional, _zero(hint))
+        field = _Field(part.name, read, write, optional, None if optional else _zero(hint))
         found[part.name] = found[camel(part.name)] = field
     return found
 
