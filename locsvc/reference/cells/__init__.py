@@ -1,0 +1,8 @@
+"""Cell datasets: what a cell's identity says about the ground."""
+
+from __future__ import annotations
+
+from locsvc.reference.cells.loading import import_cells
+from locsvc.reference.cells.types import CellPlaces, CellQueries, CellRow
+
+__all__ = ["CellPlaces", "CellQueries", "CellRow", "import_cells"]
