@@ -1,0 +1,250 @@
+"""Areas in memory: which hold a point, whether a circle is divided among them, their outlines for a map."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from h3.api import numpy_int as h3
+
+from locsvc.errors import DatasetError
+from locsvc.reference.areas.borders import Borders
+from locsvc.reference.areas.importer import NAMES_FILE, OFFSETS_FILE, OUTLINES_FILE
+from locsvc.reference.snapshot import Entry
+
+UNSURE = -1
+NOWHERE = -2
+
+# About 200 m from centre to corner: much less than most circles, so that few places are asked about afresh.
+_TILE_RESOLUTION = 9
+# 260,000 tiles are 27,000 km2 and some 60 MB; when they are full, the cache starts anew.
+_CACHED_TILES = 1 << 18
+_EARTH_RADIUS_M = 6_371_008.8
+
+
+class AreaStore:
+    """All areas of one or more imports; an area's index runs through them in order.
+
+    Thread-safe for reading.
+
+    Attributes
+    ----------
+    names
+        Name of each area.
+    dataset_of
+        Name of the import that each area came from.
+    """
+
+    def __init__(self, names: Sequence[str], dataset_of: Sequence[str], outlines: npt.NDArray[np.object_]) -> None:
+        self.names = tuple(names)
+        self.dataset_of = tuple(dataset_of)
+        self._outlines = outlines
+        self._tree = shapely.STRtree(outlines)
+        self._borders = Borders(outlines)
+        self._tiles: dict[int, tuple[int, float]] = {}
+        self._combinations: dict[tuple[int, ...], int] = {}
+        self._learning = threading.Lock()
+        shapely.prepare(outlines)
+        # Trees inside prepared outlines are built by the first question; asked here, threads later only read them.
+        bounds = shapely.bounds(outlines)
+        shapely.intersects_xy(outlines, (bounds[:, 0] + bounds[:, 2]) / 2.0, (bounds[:, 1] + bounds[:, 3]) / 2.0)
+
+    @staticmethod
+    def open(entries: Sequence[Entry]) -> AreaStore:
+        """The areas of all `entries`.
+
+        Raises
+        ------
+        DatasetError
+            A file of them cannot be read; the file is named.
+        """
+        names: list[str] = []
+        dataset_of: list[str] = []
+        outlines: list[npt.NDArray[np.object_]] = []
+        for entry in entries:
+            own_names, own_outlines = _read(entry.path)
+            names += own_names
+            dataset_of += [entry.name] * len(own_names)
+            outlines.append(own_outlines)
+        return AreaStore(names, dataset_of, np.concatenate([*outlines, np.empty(0, dtype=np.object_)]))
+
+    def locate(
+        self, latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Every pair of a point and an area that holds it, points ascending; a point on a border is in both areas.
+
+        Parameters
+        ----------
+        latitude_deg, longitude_deg
+            `(n,) float64`; NaN is nowhere, longitudes beyond 180 are taken round the globe.
+
+        Returns
+        -------
+        point, area
+            `(k,) int32` each.
+        """
+        longitude = _wrapped(longitude_deg)
+        point, area = self._holding(latitude_deg, longitude)
+        # The antimeridian has two longitudes: areas on its other side are at 180.
+        seam = np.flatnonzero(longitude == -180.0)
+        if len(seam):
+            other_point, other_area = self._holding(latitude_deg[seam], np.full(len(seam), 180.0))
+            pairs = np.concatenate([np.stack([point, area]), np.stack([seam[other_point], other_area])], axis=1)
+            point, area = np.unique(pairs, axis=1)
+        return point.astype(np.int32), area.astype(np.int32)
+
+    def undivided(
+        self,
+        latitude_deg: npt.NDArray[np.float64],
+        longitude_deg: npt.NDArray[np.float64],
+        radius_m: npt.NDArray[np.float64],
+    ) -> npt.NDArray[np.int32]:
+        """For each circle: the area if it lies wholly in exactly one and touches no other, -2 if it touches none.
+
+        -1 otherwise, and whenever the answer is not sure at once: then the circle's points must be asked one by one.
+        What is known of a place is kept per H3 tile, so a circle costs about 1 us after the first near it.
+
+        Parameters
+        ----------
+        latitude_deg, longitude_deg, radius_m
+            `(n,) float64`, degrees and metres.
+
+        Returns
+        -------
+        area
+            `(n,) int32`.
+        """
+        number = self.undivided_among(latitude_deg, longitude_deg, radius_m)
+        alone = [areas[0] if len(areas) == 1 else UNSURE if areas else NOWHERE for areas in self.combinations]
+        return np.array([*alone, UNSURE], dtype=np.int32)[number]
+
+    def undivided_among(
+        self,
+        latitude_deg: npt.NDArray[np.float64],
+        longitude_deg: npt.NDArray[np.float64],
+        radius_m: npt.NDArray[np.float64],
+    ) -> npt.NDArray[np.int32]:
+        """For each circle: which of `combinations` holds it wholly, all of its areas and no part of any other; or -1.
+
+        Like `undivided` where areas lie upon each other (police and fire service, county and country).
+
+        Parameters
+        ----------
+        latitude_deg, longitude_deg, radius_m
+            `(n,) float64`, degrees and metres.
+
+        Returns
+        -------
+        combination
+            `(n,) int32`, index into `combinations`; -1: divided, or not sure at once.
+        """
+        tiles = self._tiles
+        known = []
+        for latitude, longitude in zip(latitude_deg.tolist(), longitude_deg.tolist(), strict=True):
+            if not (math.isfinite(latitude) and math.isfinite(longitude)):
+                known.append((UNSURE, 0.0))
+                continue
+            tile = h3.latlng_to_cell(latitude, longitude, _TILE_RESOLUTION)
+            known.append(tiles.get(tile) or self._learn(tile))
+        if not known:
+            return np.empty(0, dtype=np.int32)
+        number, clearance_m = np.array(known).T
+        return np.where(radius_m < clearance_m, number, UNSURE).astype(np.int32)
+
+    @property
+    def combinations(self) -> tuple[tuple[int, ...], ...]:
+        """Sets of areas, ascending, that hold some place together, in the order in which they were met."""
+        return tuple(self._combinations)
+
+    def outlines(
+        self, latitude_deg: float, longitude_deg: float, radius_m: float
+    ) -> list[tuple[str, list[list[tuple[float, float]]]]]:
+        """Polygons of the areas near a place, clipped to its neighbourhood, as a background for a map.
+
+        Parameters
+        ----------
+        radius_m
+            Half the width and height of the neighbourhood.
+
+        Returns
+        -------
+        polygons
+            Area's name and rings of (latitude, longitude), the outer one first, corners clockwise or not, the first
+            corner repeated at the end. Longitudes run on beyond 180 where the neighbourhood does.
+        """
+        lat_span = min(math.degrees(radius_m / _EARTH_RADIUS_M), 180.0)
+        lon_span = min(lat_span / max(math.cos(math.radians(latitude_deg)), 0.01), 180.0)
+        found = []
+        for turn_deg in (-360.0, 0.0, 360.0):
+            middle = longitude_deg - turn_deg
+            window = shapely.box(middle - lon_span, latitude_deg - lat_span, middle + lon_span, latitude_deg + lat_span)
+            near = np.sort(self._tree.query(window))
+            # A thousandth of the picture is less than a line's width.
+            pieces = shapely.simplify(shapely.intersection(self._outlines[near], window), lat_span / 1000.0)
+            for index, piece in zip(near.tolist(), pieces, strict=True):
+                found += [(self.names[index], rings) for rings in _rings(piece, turn_deg)]
+        return found
+
+    def _holding(
+        self, latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        point, area = self._tree.query(shapely.points(longitude, latitude))
+        if not len(point):
+            return point, area
+        held = shapely.intersects_xy(self._outlines[area], longitude[point], latitude[point])
+        return point[held], area[held]
+
+    def _learn(self, tile: int) -> tuple[int, float]:
+        """The areas that hold a tile, and the radius up to which a circle from anywhere in it has no border inside."""
+        latitude, longitude = h3.cell_to_latlng(tile)
+        _, holding = self._holding(np.array([latitude]), np.array([longitude]))
+        reach_m = max(h3.great_circle_distance((latitude, longitude), c, "m") for c in h3.cell_to_boundary(tile))
+        # 1 %: distances on the sphere against the ellipsoid.
+        clearance_m = self._borders.clearance_m(latitude, longitude) - 1.01 * reach_m
+        areas = tuple(np.sort(holding).tolist())
+        with self._learning:
+            known = (self._combinations.setdefault(areas, len(self._combinations)), clearance_m)
+            if len(self._tiles) >= _CACHED_TILES:
+                self._tiles = {}
+            self._tiles[tile] = known
+        return known
+
+
+def _wrapped(longitude_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Longitudes in [-180, 180); those that are there already keep every bit."""
+    inside = (longitude_deg >= -180.0) & (longitude_deg < 180.0)
+    if inside.all():
+        return longitude_deg
+    return np.where(inside, longitude_deg, (longitude_deg + 180.0) % 360.0 - 180.0)
+
+
+def _read(path: Path) -> tuple[list[str], npt.NDArray[np.object_]]:
+    try:
+        names = json.loads((path / NAMES_FILE).read_text(encoding="utf-8"))
+        offsets = np.load(path / OFFSETS_FILE, allow_pickle=False).tolist()
+        content = (path / OUTLINES_FILE).read_bytes()
+        blobs = np.array([content[a:b] for a, b in itertools.pairwise(offsets)], dtype=np.object_)
+        outlines = shapely.from_wkb(blobs)
+    except (OSError, ValueError, shapely.errors.GEOSException) as error:
+        raise DatasetError(f"the areas in {path} cannot be read ({error}); import them again") from error
+    if len(names) != len(outlines):
+        raise DatasetError(f"{path / NAMES_FILE} has {len(names)} names for {len(outlines)} outlines; import again")
+    return names, outlines
+
+
+def _rings(piece: shapely.Geometry, turn_deg: float) -> list[list[list[tuple[float, float]]]]:
+    """The polygons in a geometry, each as its rings of (latitude, longitude)."""
+    polygons = []
+    for part in shapely.get_parts(shapely.get_parts(piece)):
+        if shapely.get_type_id(part) != shapely.GeometryType.POLYGON or shapely.is_empty(part):
+            continue
+        rings = [shapely.get_coordinates(ring) for ring in shapely.get_rings(part)]
+        polygons.append([[(float(y), float(x) + turn_deg) for x, y in ring] for ring in rings])
+    return polygons
