@@ -29,6 +29,7 @@ RUN groupadd --gid 10001 locsvc \
  && useradd --uid 10001 --gid locsvc --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin locsvc \
  && install -d -o locsvc -g locsvc /data
 COPY --from=build /opt/locsvc /opt/locsvc
+COPY --chmod=0755 scripts/healthcheck.py /opt/locsvc/bin/locsvc-health
 ENV PATH=/opt/locsvc/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
@@ -38,5 +39,7 @@ WORKDIR /data
 VOLUME /data
 EXPOSE 50051
 STOPSIGNAL SIGTERM
+# With TLS set LOCSVC_HEALTH_CA (and LOCSVC_HEALTH_NAME) to the authority that the probe is to trust.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["locsvc-health"]
 ENTRYPOINT ["locsvc"]
 CMD ["serve"]
