@@ -1,0 +1,89 @@
+"""Requests of the services to what the resolver and the datasets are asked, or `InvalidInput` with every violation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from locsvc.errors import InvalidInput
+from locsvc.rpc import limits
+from locsvc.rpc.convert.calls import read_call, read_time
+from locsvc.rpc.convert.violations import Violations, add, put_under
+
+if TYPE_CHECKING:
+    from locsvc import model
+    from locsvc.v1 import call_pb2
+    from locsvc.v1 import location_service_pb2 as messages
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One call with what is asked about it."""
+
+    call: model.Call
+    confidence: float
+    as_of: float | None
+    with_trace: bool = False
+
+
+def _confidence(asked: float, out: Violations) -> float:
+    # An absent field reads as 0; NaN compares false and is a violation.
+    if asked == 0.0:
+        return limits.DEFAULT_CONFIDENCE
+    if not limits.MIN_CONFIDENCE <= asked <= limits.MAX_CONFIDENCE:
+        add(out, "confidence", "must be from 0.5 to 0.999 (a fraction, not percent); leave it out for 0.9")
+    return asked
+
+
+def read_resolve(request: messages.ResolveLocationRequest) -> Question:
+    """The question of a ResolveLocation request.
+
+    Raises
+    ------
+    InvalidInput
+        With the path of every wrong field, from the request.
+    """
+    out: Violations = []
+    if not request.HasField("call"):
+        add(out, "call", "is required; send a call, which may be without evidence")
+    confidence = _confidence(request.confidence, out)
+    as_of = read_time(request.as_of, out, "as_of") if request.HasField("as_of") else None
+    before = len(out)
+    call = read_call(request.call, out)
+    if out:
+        put_under(out, before, "call.")
+        raise InvalidInput(out)
+    return Question(call, confidence, as_of, request.with_trace)
+
+
+def read_batch(request: messages.BatchResolveLocationsRequest) -> tuple[float, float | None]:
+    """Confidence and time of a batch; its calls are read one by one by `read_batch_call`.
+
+    Raises
+    ------
+    InvalidInput
+        When what all calls share is wrong: their number, the confidence or the time.
+    """
+    out: Violations = []
+    if not 1 <= len(request.calls) <= limits.MAX_BATCH_CALLS:
+        add(out, "calls", "must have 1 to 1,000 calls; send several batches for more")
+    confidence = _confidence(request.confidence, out)
+    as_of = read_time(request.as_of, out, "as_of") if request.HasField("as_of") else None
+    if out:
+        raise InvalidInput(out)
+    return confidence, as_of
+
+
+def read_batch_call(message: call_pb2.Call) -> model.Call:
+    """One call of a batch.
+
+    Raises
+    ------
+    InvalidInput
+        With the path of every wrong field, from the call.
+    """
+    out: Violations = []
+    call = read_call(message, out)
+    if out:
+        raise InvalidInput(out)
+    return call

@@ -1,0 +1,69 @@
+"""Method handlers made from the contract's descriptors.
+
+They differ from the generated ones in one point: bytes that are no message reach the service as None and become
+INVALID_ARGUMENT with details, where the library would answer INTERNAL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.message import DecodeError, Message
+
+from locsvc.rpc.status import abort_with, reason_status
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+
+def add_service(server: grpc.aio.Server, service: ServiceDescriptor, servicer: object) -> None:
+    """Register every method of `service` with the method of the same name of `servicer`."""
+    handlers = {method.name: _handler(method, getattr(servicer, method.name)) for method in service.methods}
+    server.add_registered_method_handlers(service.full_name, handlers)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
+
+
+def add_unserved(server: grpc.aio.Server, service: ServiceDescriptor, remedy: str) -> None:
+    """Register every method of `service` with an answer of UNIMPLEMENTED that says what to do instead."""
+    handlers = {method.name: _handler(method, _unserved(method, remedy)) for method in service.methods}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
+
+
+def _unserved(method: MethodDescriptor, remedy: str) -> Callable[..., Awaitable[None]]:
+    message = f"{service_name(method)} is not served by this version; {remedy}"
+
+    async def behaviour(_request: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        await abort_with(context, reason_status(grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED", message))
+
+    return behaviour
+
+
+def service_name(method: MethodDescriptor) -> str:
+    """The method with its service, as documents call it: `CallService.GetCall`."""
+    return f"{method.containing_service.name}.{method.name}"
+
+
+def _handler(method: MethodDescriptor, behaviour: Callable[..., Any]) -> grpc.RpcMethodHandler[Any, Any]:
+    make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
+    reply = message_factory.GetMessageClass(method.output_type)
+    return make(
+        behaviour,
+        request_deserializer=tolerant(message_factory.GetMessageClass(method.input_type)),
+        response_serializer=reply.SerializeToString,
+    )
+
+
+def tolerant(message_class: type[Message]) -> Callable[[bytes], Message | None]:
+    """A parser of the message that answers None for bytes that are none."""
+    parse = message_class.FromString
+
+    def parsed(content: bytes) -> Message | None:
+        try:
+            return parse(content)
+        except DecodeError:
+            return None
+
+    return parsed

@@ -1,0 +1,29 @@
+"""Logs on stderr: one event a line, as JSON or for a person; no numbers, names or coordinates of callers at INFO."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from locsvc.rpc.settings import LogFormat
+
+
+def configure(log_format: LogFormat, *, level: int = logging.INFO) -> None:
+    """Send the server's events to stderr in the given form."""
+    last: structlog.types.Processor
+    last = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,156 @@
+"""LocationService, and how a service ends an RPC with an error."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import structlog
+
+from locsvc.errors import FieldViolation, InvalidInput, LocsvcError, meaning_of
+from locsvc.rpc.convert.estimates import write_estimate, write_trace
+from locsvc.rpc.convert.requests import Question, read_batch, read_batch_call, read_resolve
+from locsvc.rpc.status import abort
+from locsvc.v1 import location_service_pb2, location_service_pb2_grpc
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from locsvc.rpc.batcher import Answer, Batcher
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+log = structlog.get_logger("locsvc.rpc")
+
+# Violations that one call of a batch may put into the reply.
+MAX_CALL_VIOLATIONS = 100
+
+
+def not_a_message(method: str) -> InvalidInput:
+    """The error for bytes that are no message of the method."""
+    return InvalidInput([FieldViolation("request", f"is not a message of {method}; check the client's contract")])
+
+
+async def fail(context: Context, error: Exception, method: str) -> NoReturn:
+    """End the RPC with `error`; a fault that nobody foresaw is logged without its text, which may hold a number."""
+    if not isinstance(error, LocsvcError):
+        log.error("fault", method=method, error=type(error).__name__, at=_place(error))
+        error = LocsvcError(f"{method} met a fault of the server; it is in the server's log")
+    await abort(context, error)
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+
+
+class LocationService(location_service_pb2_grpc.LocationServiceServicer):
+    """Locates calls through the batcher."""
+
+    def __init__(self, batcher: Batcher) -> None:
+        self._batcher = batcher
+
+    async def ResolveLocation(  # noqa: N802 - the contract's name
+        self, request: location_service_pb2.ResolveLocationRequest | None, context: Context
+    ) -> location_service_pb2.ResolveLocationResponse:
+        """The estimate of one call."""
+        try:
+            if request is None:
+                raise not_a_message("ResolveLocation")
+            estimate, trace = await self._batcher.ask(read_resolve(request), context.time_remaining())
+        except Exception as error:  # noqa: BLE001 - every error becomes a status
+            await fail(context, error, "ResolveLocation")
+        response = location_service_pb2.ResolveLocationResponse()
+        write_estimate(estimate, response.estimate)
+        if trace is not None and estimate.position is not None:
+            write_trace(trace, response.trace)
+        return response
+
+    async def BatchResolveLocations(  # noqa: N802 - the contract's name
+        self, request: location_service_pb2.BatchResolveLocationsRequest | None, context: Context
+    ) -> location_service_pb2.BatchResolveLocationsResponse:
+        """One result a call, each on its own."""
+        try:
+            if request is None:
+                raise not_a_message("BatchResolveLocations")
+            return await self._batch(request, context.time_remaining())
+        except Exception as error:  # noqa: BLE001 - every error becomes a status
+            await fail(context, error, "BatchResolveLocations")
+
+    async def _batch(
+        self, request: location_service_pb2.BatchResolveLocationsRequest, remaining_s: float | None
+    ) -> location_service_pb2.BatchResolveLocationsResponse:
+        confidence, as_of = read_batch(request)
+        loop = asyncio.get_running_loop()
+        end_s = None if remaining_s is None else loop.time() + remaining_s
+        response = location_service_pb2.BatchResolveLocationsResponse()
+        calls = request.calls
+        self._batcher.reserve(len(calls))
+        try:
+            for first in range(0, len(calls), CHUNK):
+                left_s = None if end_s is None else end_s - loop.time()
+                await self._chunk(calls[first : first + CHUNK], (confidence, as_of, left_s), response)
+        finally:
+            self._batcher.release(len(calls))
+        return response
+
+    async def _chunk(
+        self,
+        calls: list[Any],
+        asked: tuple[float, float | None, float | None],
+        response: location_service_pb2.BatchResolveLocationsResponse,
+    ) -> None:
+        """Read, ask and write a part of a batch, so that no other request waits for more than the part."""
+        confidence, as_of, left_s = asked
+        asked_for: list[asyncio.Future[Answer] | InvalidInput] = []
+        for message in calls:
+            try:
+                question = Question(read_batch_call(message), confidence, as_of)
+            except InvalidInput as error:
+                asked_for.append(error)
+            else:
+                asked_for.append(self._batcher.ask_bulk(question, left_s))
+        waiting = [f for f in asked_for if not isinstance(f, InvalidInput)]
+        if waiting:
+            try:
+                await asyncio.wait(waiting)
+            except asyncio.CancelledError:  # the client went away: nothing of it needs to be resolved
+                for answer in waiting:
+                    answer.cancel()
+                raise
+        for item in asked_for:
+            result = response.results.add()
+            if isinstance(item, InvalidInput):
+                write_call_error(item, result.error)
+            elif (fault := item.exception()) is not None:
+                write_call_error(fault, result.error)
+            else:
+                write_estimate(item.result()[0], result.estimate)
+
+
+# Calls of a batch that are read and written between two looks at other requests: 2 ms at 50 us a call.
+CHUNK = 32
+
+
+def write_call_error(error: BaseException, message: location_service_pb2.CallError) -> None:
+    """Set why one call of a batch has no answer.
+
+    Raises
+    ------
+    LocsvcError
+        When the error is about the whole batch: its deadline, or data that is not mapped.
+    """
+    if isinstance(error, InvalidInput):
+        message.code = grpc.StatusCode.INVALID_ARGUMENT.value[0]
+        message.message = str(error)
+        for violation in error.violations[:MAX_CALL_VIOLATIONS]:
+            message.violations.add(field=violation.field, description=violation.description)
+        return
+    if isinstance(error, LocsvcError) and meaning_of(error).grpc_status != "INTERNAL":
+        raise error
+    log.error("fault", method="BatchResolveLocations", error=type(error).__name__, at=_place(error))
+    message.code = grpc.StatusCode.INTERNAL.value[0]
+    message.message = "the call met a fault of the server; it is in the server's log"
