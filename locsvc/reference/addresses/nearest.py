@@ -1,0 +1,163 @@
+"""The nearest address: an R-tree over H3 tiles, then every address that can be the nearest, exactly.
+
+What can be nearest to anywhere in a small H3 cell is kept: an address farther from the cell's centre than the nearest one
+by more than the cell's width is never the nearest. So a town that is asked about often costs one dictionary look-up and
+a few dozen distances a query, for a whole batch in one array operation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+from h3.api import numpy_int as h3
+
+from locsvc.reference.addresses.ground import along_ground_m, in_space_m, windows
+from locsvc.reference.addresses.table import E7, AddressTable
+
+# Cells of about 30 m from centre to corner.
+_PLACE_RESOLUTION = 11
+# 65,000 places are 140 km2 and, with 30 candidates each, 90 MB; when they are full, the cache starts anew.
+_CACHED_PLACES = 1 << 16
+_FIRST_REACH_M = 150.0
+# Half of the equator: no place is farther.
+_FARTHEST_M = 20_040_000.0
+
+_Candidates = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], float]
+"""Rows (ascending), their places in space, and how far from the cell's centre addresses were looked for."""
+
+
+class Nearest:
+    """Nearest addresses of several tables; rows run through the tables in order.
+
+    Thread-safe for reading.
+    """
+
+    def __init__(self, tables: Sequence[AddressTable]) -> None:
+        self._tables = tables
+        self._first_row = np.cumsum([0, *(t.rows for t in tables)])
+        boxes = [t.tile_boxes * E7 for t in tables]
+        south, west, north, east = np.concatenate([np.empty((0, 4)), *boxes]).T
+        self._tile_table = np.repeat(np.arange(len(tables)), [len(b) for b in boxes])
+        self._tile_index = np.concatenate([np.empty(0, dtype=np.int64), *(np.arange(len(b)) for b in boxes)])
+        self._tree = shapely.STRtree(shapely.box(west, south, east, north))
+        # The tree is built by its first query; later ones only read, from any thread.
+        self._tree.query(shapely.Point(0.0, 0.0))
+        self._places: dict[int, _Candidates] = {}
+
+    def nearest(
+        self, latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64], max_distance_m: float
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """The row of the nearest address of each place and its distance; see `AddressStore.nearest`."""
+        found = np.full(len(latitude_deg), -1, dtype=np.int64)
+        distance_m = np.full(len(latitude_deg), np.inf)
+        near = self._candidates(latitude_deg.tolist(), longitude_deg.tolist(), max_distance_m)
+        counts = np.array([len(rows) for rows, _, _ in near], dtype=np.int64)
+        asked = np.flatnonzero(counts)
+        if not len(asked):
+            return found, distance_m
+        counts = counts[asked]
+        rows = np.concatenate([near[i][0] for i in asked])
+        space = np.concatenate([near[i][1] for i in asked])
+        here = in_space_m(latitude_deg[asked], longitude_deg[asked])
+        apart = space - np.repeat(here, counts, axis=0)
+        squared = np.einsum("ij,ij->i", apart, apart)
+        starts = np.cumsum(counts) - counts
+        least = np.minimum.reduceat(squared, starts)
+        # Backwards, so that of equally near ones the lowest row is written last and stays.
+        best = np.flatnonzero(squared == np.repeat(least, counts))[::-1]
+        of = asked[np.searchsorted(starts, best, side="right") - 1]
+        found[of] = rows[best]
+        distance_m[asked] = along_ground_m(least)
+        beyond = distance_m > max_distance_m
+        found[beyond], distance_m[beyond] = -1, np.inf
+        return found, distance_m
+
+    def near(self, latitude_deg: float, longitude_deg: float, limit: int) -> list[tuple[int, float]]:
+        """The nearest `limit` rows and their distances, nearest first; of equally near ones the lowest row first."""
+        total = int(self._first_row[-1])
+        wanted = min(limit, total)
+        if wanted <= 0 or not (math.isfinite(latitude_deg) and math.isfinite(longitude_deg)):
+            return []
+        here = in_space_m(np.array([latitude_deg]), np.array([longitude_deg]))
+        reach_m = _FIRST_REACH_M
+        while True:
+            rows, space = self._within(latitude_deg, longitude_deg, reach_m)
+            distance_m = along_ground_m(((space - here) ** 2).sum(axis=1))
+            if int((distance_m <= reach_m).sum()) >= wanted or reach_m >= _FARTHEST_M:
+                break
+            reach_m = min(reach_m * 4.0, _FARTHEST_M)
+        order = np.lexsort((rows, distance_m))[:wanted]
+        return list(zip(rows[order].tolist(), distance_m[order].tolist(), strict=True))
+
+    def _candidates(self, latitude: list[float], longitude: list[float], max_distance_m: float) -> list[_Candidates]:
+        places = self._places
+        found = []
+        for lat, lng in zip(latitude, longitude, strict=True):
+            if not (math.isfinite(lat) and math.isfinite(lng)):
+                found.append(_NOTHING)
+                continue
+            cell = h3.latlng_to_cell(lat, lng, _PLACE_RESOLUTION)
+            known = places.get(cell)
+            if known is None or (not len(known[0]) and known[2] < max_distance_m):
+                known = self._learn(cell, max_distance_m)
+            found.append(known)
+        return found
+
+    def _learn(self, cell: int, max_distance_m: float) -> _Candidates:
+        """All addresses that are the nearest to some place in a cell, and perhaps more."""
+        latitude, longitude = h3.cell_to_latlng(cell)
+        here = in_space_m(np.array([latitude]), np.array([longitude]))
+        corners = np.array(h3.cell_to_boundary(cell))
+        across = in_space_m(corners[:, 0], corners[:, 1]) - here
+        # A little more than the cell: its edges are great circles, and corners are rounded.
+        radius_m = 1.01 * math.sqrt(float((across**2).sum(axis=1).max())) + 0.1
+        farthest_m = min(max_distance_m, _FARTHEST_M) + radius_m
+        reach_m = min(_FIRST_REACH_M, farthest_m)
+        known: _Candidates
+        while True:
+            rows, space = self._within(latitude, longitude, reach_m)
+            distance_m = along_ground_m(((space - here) ** 2).sum(axis=1))
+            needed_m = float(distance_m.min()) + 2.0 * radius_m if len(rows) else math.inf
+            if needed_m <= reach_m:
+                near = distance_m <= needed_m
+                known = rows[near], space[near], math.inf
+                break
+            if reach_m >= farthest_m and not (distance_m <= reach_m).any():
+                known = rows[:0], space[:0], max_distance_m
+                break
+            # Something is near enough to say how far to look; or nothing is, and the circle grows.
+            grown_m = min(reach_m * 4.0, farthest_m)
+            reach_m = needed_m if needed_m < grown_m or grown_m <= reach_m else grown_m
+        if len(self._places) >= _CACHED_PLACES:
+            self._places = {}
+        self._places[cell] = known
+        return known
+
+    def _within(
+        self, latitude_deg: float, longitude_deg: float, reach_m: float
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """All rows within `reach_m` and some more, ascending, and their places in space."""
+        rows: list[npt.NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+        latitudes: list[npt.NDArray[np.int32]] = [np.empty(0, dtype=np.int32)]
+        longitudes: list[npt.NDArray[np.int32]] = [np.empty(0, dtype=np.int32)]
+        for south, west, north, east in windows(latitude_deg, longitude_deg, reach_m):
+            for tile in np.sort(self._tree.query(shapely.box(west, south, east, north))):
+                which = self._tile_table[tile]
+                table, index = self._tables[which], self._tile_index[tile]
+                first, last = table.tile_starts[index], table.tile_starts[index + 1]
+                lat, lng = table.latitude_e7[first:last], table.longitude_e7[first:last]
+                inside = np.flatnonzero(
+                    (lat >= south / E7) & (lat <= north / E7) & (lng >= west / E7) & (lng <= east / E7)
+                )
+                rows.append(inside + (self._first_row[which] + first))
+                latitudes.append(lat[inside])
+                longitudes.append(lng[inside])
+        row = np.concatenate(rows)
+        return row, in_space_m(np.concatenate(latitudes) * E7, np.concatenate(longitudes) * E7)
+
+
+_NOTHING: _Candidates = (np.empty(0, dtype=np.int64), np.empty((0, 3)), math.inf)

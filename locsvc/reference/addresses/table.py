@@ -1,0 +1,85 @@
+"""One import of addresses, memory-mapped: columns in H3 order, tiles, and groups by street, town and post code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from locsvc.model import CivicAddress, LatLng
+from locsvc.reference.addresses.columns import CIVIC_FIELDS, Groups, Texts, civic_address, load
+
+# Degrees are kept as whole ten-millionths: 1 cm, in 4 bytes.
+E7 = 1e-7
+
+LATITUDE = "latitude_e7"
+LONGITUDE = "longitude_e7"
+TILE_STARTS = "tile_starts"
+TILE_BOXES = "tile_boxes"
+NUMBER_KEY = "number_key"
+TOWN = "town"
+POSTCODE_KEY = "postcode_key"
+STREETS = "streets"
+TOWNS = "towns"
+POSTCODES = "postcodes"
+TOWN_NAMES = "town_names"
+PLACES = "places"
+
+
+class AddressTable:
+    """Addresses of one import; rows are numbered from 0 in H3 order.
+
+    Attributes
+    ----------
+    rows
+        Number of addresses.
+    latitude_e7, longitude_e7
+        `(rows,) int32`, 1e-7 degrees.
+    tile_starts, tile_boxes
+        `(t + 1,) int64` first row of each H3 tile; `(t, 4) int32` south, west, north, east of its addresses.
+    number_key, postcode_key
+        `(rows,) int64`, keys of the house number and the post code, 0 where there is none.
+    town
+        `(rows,) int32`, number of the town among `towns`, -1 where there is none.
+    streets, towns, postcodes
+        Rows by key. `towns` has one group for each town of a county, state and country.
+    town_names
+        `(towns, 3) int64`, keys of the town's own name (ascending), state and country, 0 where there is none.
+    town_places, postcode_places
+        `(groups, 3) float64`: a row that is in the middle, spread of the rows round it in metres, number of rows.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        def column(name: str) -> npt.NDArray[np.generic]:
+            return load(directory / f"{name}.npy")
+
+        self.latitude_e7: npt.NDArray[np.int32] = column(LATITUDE)  # type: ignore[assignment]
+        self.longitude_e7: npt.NDArray[np.int32] = column(LONGITUDE)  # type: ignore[assignment]
+        self.tile_starts: npt.NDArray[np.int64] = column(TILE_STARTS)  # type: ignore[assignment]
+        self.tile_boxes: npt.NDArray[np.int32] = column(TILE_BOXES)  # type: ignore[assignment]
+        self.number_key: npt.NDArray[np.int64] = column(NUMBER_KEY)  # type: ignore[assignment]
+        self.postcode_key: npt.NDArray[np.int64] = column(POSTCODE_KEY)  # type: ignore[assignment]
+        self.town: npt.NDArray[np.int32] = column(TOWN)  # type: ignore[assignment]
+        self.streets = Groups.open(directory, STREETS)
+        self.towns = Groups.open(directory, TOWNS)
+        self.postcodes = Groups.open(directory, POSTCODES)
+        self.town_names: npt.NDArray[np.int64] = column(TOWN_NAMES)  # type: ignore[assignment]
+        self.town_places: npt.NDArray[np.float64] = column(f"{TOWNS}.{PLACES}")  # type: ignore[assignment]
+        self.postcode_places: npt.NDArray[np.float64] = column(f"{POSTCODES}.{PLACES}")  # type: ignore[assignment]
+        self.rows = len(self.latitude_e7)
+        self._texts = [
+            (name, Texts(directory, name)) for name in CIVIC_FIELDS if (directory / f"{name}.ids.npy").exists()
+        ]
+
+    def address(self, row: int) -> CivicAddress:
+        """The address of a row."""
+        return civic_address(self._texts, row)
+
+    def position(self, row: int) -> LatLng:
+        """The place of a row."""
+        return LatLng(round(int(self.latitude_e7[row]) * E7, 7), round(int(self.longitude_e7[row]) * E7, 7))
+
+    def degrees(self, rows: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Latitude and longitude of rows, `(k,) float64` each."""
+        return self.latitude_e7[rows] * E7, self.longitude_e7[rows] * E7
