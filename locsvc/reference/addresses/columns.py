@@ -6,12 +6,15 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from locsvc.errors import DatasetError
 from locsvc.model import CivicAddress
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 CIVIC_FIELDS = tuple(f.name for f in fields(CivicAddress))
 
@@ -41,9 +44,9 @@ class Texts:
     """A text column, memory-mapped."""
 
     def __init__(self, directory: Path, name: str) -> None:
-        self.ids: npt.NDArray[np.int32] = load(directory / f"{name}.ids.npy")
-        self._ends: npt.NDArray[np.int64] = load(directory / f"{name}.ends.npy")
-        self._text: npt.NDArray[np.uint8] = load(directory / f"{name}.text.npy")
+        self.ids = load(directory / f"{name}.ids.npy", np.int32)
+        self._ends = load(directory / f"{name}.ends.npy", np.int64)
+        self._text = load(directory / f"{name}.text.npy", np.uint8)
 
     def __getitem__(self, row: int) -> str:
         """The text of a row."""
@@ -96,22 +99,29 @@ class Groups:
         DatasetError
             A file of them cannot be read.
         """
-        return Groups(*(load(directory / f"{name}.{part}.npy") for part in ("keys", "starts", "rows")))
+        return Groups(
+            load(directory / f"{name}.keys.npy", np.int64),
+            load(directory / f"{name}.starts.npy", np.int64),
+            load(directory / f"{name}.rows.npy", np.int32),
+        )
 
 
-def load(file: Path) -> npt.NDArray[np.generic]:  # type: ignore[type-arg]
+def load(file: Path, dtype: type[_Scalar]) -> npt.NDArray[_Scalar]:
     """The array in a file, memory-mapped and read-only.
 
     Raises
     ------
     DatasetError
-        The file cannot be read; it is named.
+        The file cannot be read or holds another type; it is named.
     """
     try:
-        # As an array and not as numpy's memmap object, which costs a microsecond more at each access.
-        return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+        read = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DatasetError(f"{file} cannot be read ({error}); import this dataset again") from error
+    if read.dtype != dtype:
+        raise DatasetError(f"{file} holds {read.dtype}, not {np.dtype(dtype)}; import this dataset again")
+    # As an array and not as numpy's memmap object, which costs a microsecond more at each access.
+    return np.asarray(read)
 
 
 def civic_address(texts: Sequence[tuple[str, Texts]], row: int) -> CivicAddress:

@@ -15,7 +15,9 @@ _MEAN_RADIUS_M = 6_371_008.8
 _SHORTEST_DEGREE_M = 110_500.0
 
 
-def in_space_m(latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def in_space_m(
+    latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """Earth-centred coordinates of places on the WGS84 ellipsoid, `(n, 3) float64`, metres.
 
     >>> in_space_m(np.array([0.0]), np.array([90.0])).round(3).tolist()

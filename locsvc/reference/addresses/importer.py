@@ -38,7 +38,7 @@ NO_WORDS = "no street, town, post code or name"
 _KNOWN: dict[str, tuple[str, ...]] = {
     "latitude": ("lat", "latitude_deg", "y", "y_coord", "wgs84_lat"),
     "longitude": ("lon", "lng", "long", "longitude_deg", "x", "x_coord", "wgs84_lon"),
-    **{name: () for name in CIVIC_FIELDS},
+    **dict.fromkeys(CIVIC_FIELDS, ()),
     "country": ("country_code", "addr:country", "iso2"),
     "state": ("region", "province", "addr:state"),
     "county": ("addr:county",),
@@ -100,9 +100,7 @@ def import_addresses(
             reasons = ", ".join(f"{count} x {reason}" for reason, count in rejected.counts.items())
             raise BadData(f"{source} has no usable address ({reasons or 'no rows'})")
         gathered.save(draft.dataset_dir(DATASET, name))
-        draft.describe(
-            DATASET, name, rows=gathered.rows, source=source.name, licence=licence, built_at=time.time()
-        )
+        draft.describe(DATASET, name, rows=gathered.rows, source=source.name, licence=licence, built_at=time.time())
         return rejected.report(gathered.rows, time.monotonic() - started)
 
 
@@ -180,19 +178,16 @@ class _Gathered:
         order = np.argsort(cell, kind="stable")
         latitude = np.rint(np.frombuffer(self._latitude)[order] / files.E7).astype(np.int32)
         longitude = np.rint(np.frombuffer(self._longitude)[order] / files.E7).astype(np.int32)
-        columns = {
-            files.LATITUDE: latitude,
-            files.LONGITUDE: longitude,
-            files.NUMBER_KEY: np.frombuffer(self._number, dtype=np.int64)[order],
-            files.POSTCODE_KEY: np.frombuffer(self._postcode, dtype=np.int64)[order],
-        }
-        for name, column in columns.items():
-            np.save(directory / f"{name}.npy", column)
+        postcode = np.frombuffer(self._postcode, dtype=np.int64)[order]
+        np.save(directory / f"{files.LATITUDE}.npy", latitude)
+        np.save(directory / f"{files.LONGITUDE}.npy", longitude)
+        np.save(directory / f"{files.NUMBER_KEY}.npy", np.frombuffer(self._number, dtype=np.int64)[order])
+        np.save(directory / f"{files.POSTCODE_KEY}.npy", postcode)
         _save_tiles(directory, cell[order], latitude, longitude)
         for name, text in self._texts.items():
             text.save(directory, name, order)
         Groups.of(np.frombuffer(self._street, dtype=np.int64)[order]).save(directory, files.STREETS)
-        postcodes = Groups.of(columns[files.POSTCODE_KEY])
+        postcodes = Groups.of(postcode)
         postcodes.save(directory, files.POSTCODES)
         _save_places(directory, files.POSTCODES, postcodes, latitude, longitude)
         towns = self._save_towns(directory, np.frombuffer(self._town, dtype=np.int64)[order])
@@ -235,7 +230,7 @@ def _save_places(
     places = np.empty((len(groups.keys), 3))
     for index, (first, last) in enumerate(zip(groups.starts[:-1], groups.starts[1:], strict=True)):
         rows = groups.rows[first:last]
-        middle, spread_m = middle_and_spread(latitude[rows] * files.E7, longitude[rows] * files.E7)
+        middle, spread_m = middle_and_spread(files.degrees(latitude[rows]), files.degrees(longitude[rows]))
         places[index] = rows[middle], spread_m, len(rows)
     np.save(directory / f"{name}.{files.PLACES}.npy", places)
 

@@ -1,8 +1,8 @@
 """The nearest address: an R-tree over H3 tiles, then every address that can be the nearest, exactly.
 
-What can be nearest to anywhere in a small H3 cell is kept: an address farther from the cell's centre than the nearest one
-by more than the cell's width is never the nearest. So a town that is asked about often costs one dictionary look-up and
-a few dozen distances a query, for a whole batch in one array operation.
+What can be nearest to anywhere in a small H3 cell is kept: an address farther from the cell's centre than the nearest
+one by more than the cell's width is never the nearest. So a town that is asked about often costs one dictionary look-up
+and a few dozen distances a query, for a whole batch in one array operation.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import shapely
 from h3.api import numpy_int as h3
 
 from locsvc.reference.addresses.ground import along_ground_m, in_space_m, windows
-from locsvc.reference.addresses.table import E7, AddressTable
+from locsvc.reference.addresses.table import E7, AddressTable, degrees
 
 # Cells of about 30 m from centre to corner.
 _PLACE_RESOLUTION = 11
@@ -157,7 +157,7 @@ class Nearest:
                 latitudes.append(lat[inside])
                 longitudes.append(lng[inside])
         row = np.concatenate(rows)
-        return row, in_space_m(np.concatenate(latitudes) * E7, np.concatenate(longitudes) * E7)
+        return row, in_space_m(degrees(np.concatenate(latitudes)), degrees(np.concatenate(longitudes)))
 
 
 _NOTHING: _Candidates = (np.empty(0, dtype=np.int64), np.empty((0, 3)), math.inf)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -29,6 +28,8 @@ _SAME_ADDRESS_M = 150.0
 # A street or town is at least this wide, however few of its addresses are known.
 _LEAST_STREET_M = 100.0
 _LEAST_LOCALITY_M = 500.0
+# How a part of an address agrees; the better, the higher.
+_DIFFERS, _NOT_KNOWN, _AGREES = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,6 @@ class AddressPlace:
     """The address itself, or one in the middle of the street or locality."""
     address: CivicAddress
     """What was found: without its house number when it is a street, only the locality when it is one."""
-
-
-class Match(enum.IntEnum):
-    """How a part of an address agrees; ordered, the best last."""
-
-    DIFFERS = 0
-    NOT_KNOWN = 1
-    AGREES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +133,14 @@ class Geocoder:
         place = self._tables[table].position(row)
         address = self._tables[table].address(row)
         number = int(self._first_row[table]) + row
-        return AddressPlace(
-            place.latitude_deg, place.longitude_deg, Placement.GEOCODED_EXACT, 0.0, number, address
-        )
+        return AddressPlace(place.latitude_deg, place.longitude_deg, Placement.GEOCODED_EXACT, 0.0, number, address)
 
     def _summary(self, found: Sequence[Found], placement: Placement, share: float = 0.9) -> AddressPlace:
+        if len(found) == 1 and len(found[0].rows) == 1:
+            single = self._single(found[0].table, int(found[0].rows[0]))
+            return replace(
+                single, placement=placement, spread_m=_LEAST_STREET_M * (placement != Placement.GEOCODED_EXACT)
+            )
         degrees = [self._tables[f.table].degrees(f.rows) for f in found]
         latitude = np.concatenate([d[0] for d in degrees])
         longitude = np.concatenate([d[1] for d in degrees])
@@ -193,36 +189,37 @@ def _street_rows(table: AddressTable, number: int, wanted: Wanted) -> Found:
     town = _town_match(table, rows, wanted)
     postcode = _postcode_match(table, rows, wanted)
     # One of the two may differ when the other agrees: post codes and towns of records are often a neighbour's.
-    may_be = np.where(town == Match.DIFFERS, postcode == Match.AGREES, True)
-    may_be &= np.where(postcode == Match.DIFFERS, town == Match.AGREES, True)
+    may_be = (town != _DIFFERS) | (postcode == _AGREES)
+    may_be &= (postcode != _DIFFERS) | (town == _AGREES)
     may_be &= _region_agrees(table, rows, wanted)
     return Found(number, rows[may_be], (town + postcode)[may_be])
 
 
 def _town_match(table: AddressTable, rows: npt.NDArray[np.int64], wanted: Wanted) -> npt.NDArray[np.int64]:
     if not wanted.city:
-        return np.full(len(rows), Match.NOT_KNOWN, dtype=np.int64)
+        return np.full(len(rows), _NOT_KNOWN, dtype=np.int64)
     towns = towns_of(table, wanted)
     town = table.town[rows]
-    match = np.where(np.isin(town, towns), Match.AGREES, Match.DIFFERS).astype(np.int64)
+    # Towns of one name are few: comparing with each is quicker than np.isin.
+    match = np.where((town[:, None] == towns).any(axis=1), _AGREES, _DIFFERS).astype(np.int64)
     nameless = np.flatnonzero(town < 0)
     if not len(table.town_names):
-        match[nameless] = Match.NOT_KNOWN
+        match[nameless] = _NOT_KNOWN
     elif len(nameless) and len(towns):
         # A row that does not say its town may be in the wanted one when it lies where that town is.
         space = in_space_m(*table.degrees(rows[nameless]))
         for middle, spread_m, _ in table.town_places[towns]:
             centre = in_space_m(*table.degrees(np.array([int(middle)])))
             within = along_ground_m(((space - centre) ** 2).sum(axis=1)) <= 2.0 * spread_m + 1000.0
-            match[nameless[within]] = Match.NOT_KNOWN
+            match[nameless[within]] = _NOT_KNOWN
     return match
 
 
 def _postcode_match(table: AddressTable, rows: npt.NDArray[np.int64], wanted: Wanted) -> npt.NDArray[np.int64]:
     if not wanted.postcode:
-        return np.full(len(rows), Match.NOT_KNOWN, dtype=np.int64)
+        return np.full(len(rows), _NOT_KNOWN, dtype=np.int64)
     known = table.postcode_key[rows]
-    return np.select([known == wanted.postcode, known == 0], [Match.AGREES, Match.NOT_KNOWN], Match.DIFFERS)
+    return np.where(known == wanted.postcode, _AGREES, np.where(known == 0, _NOT_KNOWN, _DIFFERS))
 
 
 def _region_agrees(table: AddressTable, rows: npt.NDArray[np.int64], wanted: Wanted) -> npt.NDArray[np.bool_]:
@@ -238,7 +235,7 @@ def _region_agrees(table: AddressTable, rows: npt.NDArray[np.int64], wanted: Wan
 
 
 def _exact_rows(table: AddressTable, street: Found, wanted: Wanted) -> Found:
-    """Of the rows of a street those with the wanted house number, and of these those with the wanted unit if any has it."""
+    """Rows of a street with the wanted house number; of these those with the wanted unit, if any has it."""
     for number in wanted.numbers:
         hit = table.number_key[street.rows] == number
         if hit.any():

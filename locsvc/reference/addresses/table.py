@@ -27,6 +27,15 @@ TOWN_NAMES = "town_names"
 PLACES = "places"
 
 
+def degrees(e7: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    """Degrees from ten-millionths of them.
+
+    >>> degrees(np.array([-5], dtype=np.int32)).tolist()
+    [-5e-07]
+    """
+    return np.multiply(e7, E7, dtype=np.float64)
+
+
 class AddressTable:
     """Addresses of one import; rows are numbered from 0 in H3 order.
 
@@ -51,22 +60,19 @@ class AddressTable:
     """
 
     def __init__(self, directory: Path) -> None:
-        def column(name: str) -> npt.NDArray[np.generic]:
-            return load(directory / f"{name}.npy")
-
-        self.latitude_e7: npt.NDArray[np.int32] = column(LATITUDE)  # type: ignore[assignment]
-        self.longitude_e7: npt.NDArray[np.int32] = column(LONGITUDE)  # type: ignore[assignment]
-        self.tile_starts: npt.NDArray[np.int64] = column(TILE_STARTS)  # type: ignore[assignment]
-        self.tile_boxes: npt.NDArray[np.int32] = column(TILE_BOXES)  # type: ignore[assignment]
-        self.number_key: npt.NDArray[np.int64] = column(NUMBER_KEY)  # type: ignore[assignment]
-        self.postcode_key: npt.NDArray[np.int64] = column(POSTCODE_KEY)  # type: ignore[assignment]
-        self.town: npt.NDArray[np.int32] = column(TOWN)  # type: ignore[assignment]
+        self.latitude_e7 = load(directory / f"{LATITUDE}.npy", np.int32)
+        self.longitude_e7 = load(directory / f"{LONGITUDE}.npy", np.int32)
+        self.tile_starts = load(directory / f"{TILE_STARTS}.npy", np.int64)
+        self.tile_boxes = load(directory / f"{TILE_BOXES}.npy", np.int32)
+        self.number_key = load(directory / f"{NUMBER_KEY}.npy", np.int64)
+        self.postcode_key = load(directory / f"{POSTCODE_KEY}.npy", np.int64)
+        self.town = load(directory / f"{TOWN}.npy", np.int32)
         self.streets = Groups.open(directory, STREETS)
         self.towns = Groups.open(directory, TOWNS)
         self.postcodes = Groups.open(directory, POSTCODES)
-        self.town_names: npt.NDArray[np.int64] = column(TOWN_NAMES)  # type: ignore[assignment]
-        self.town_places: npt.NDArray[np.float64] = column(f"{TOWNS}.{PLACES}")  # type: ignore[assignment]
-        self.postcode_places: npt.NDArray[np.float64] = column(f"{POSTCODES}.{PLACES}")  # type: ignore[assignment]
+        self.town_names = load(directory / f"{TOWN_NAMES}.npy", np.int64)
+        self.town_places = load(directory / f"{TOWNS}.{PLACES}.npy", np.float64)
+        self.postcode_places = load(directory / f"{POSTCODES}.{PLACES}.npy", np.float64)
         self.rows = len(self.latitude_e7)
         self._texts = [
             (name, Texts(directory, name)) for name in CIVIC_FIELDS if (directory / f"{name}.ids.npy").exists()
@@ -82,4 +88,4 @@ class AddressTable:
 
     def degrees(self, rows: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Latitude and longitude of rows, `(k,) float64` each."""
-        return self.latitude_e7[rows] * E7, self.longitude_e7[rows] * E7
+        return degrees(self.latitude_e7[rows]), degrees(self.longitude_e7[rows])

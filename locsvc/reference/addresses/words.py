@@ -16,13 +16,23 @@ from locsvc.model import CivicAddress
 _CACHED_WORDS = 1 << 16
 # Letters that Unicode does not take apart into a base letter and an accent.
 _LETTERS = str.maketrans(
-    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "&": " and "}
+    {
+        "ø": "o",
+        "ł": "l",
+        "đ": "d",
+        "ð": "d",
+        "þ": "th",
+        "æ": "ae",
+        "œ": "oe",
+        "\N{LATIN SMALL LETTER DOTLESS I}": "i",
+        "&": " and ",
+    }
 )
 # An apostrophe joins what it stands between: St John's = St Johns.
-_APOSTROPHES = re.compile("['’‘`´]")
+_APOSTROPHES = re.compile("['\u2019\u2018`\u00b4]")
 _SEPARATORS = re.compile(r"[\W_]+")
 _LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
-_NUMBER_LIST = re.compile(r"[;,/&+]|\band\b|(?<=\d)\s*[-–]\s*(?=\d)")
+_NUMBER_LIST = re.compile(r"[;,/&+]|\band\b|(?<=\d)\s*[-\u2013]\s*(?=\d)")
 _NUMBER_FIRST = re.compile(r"(\d+\s?[A-Za-z]?(?:[-/]\d+[A-Za-z]?)?)[\s,]+(\D.*)")
 _NUMBER_LAST = re.compile(r"(\D.*?)[\s,]+(\d+\s?[A-Za-z]?(?:[-/]\d+[A-Za-z]?)?)")
 
