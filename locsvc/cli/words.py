@@ -7,6 +7,9 @@ import math
 from locsvc import model
 from locsvc.formats.spelling import enum_word, timestamp_text
 
+# A street number says too much for a wider answer, or when it is further away.
+ADDRESS_RADIUS_M, ADDRESS_DISTANCE_M = 500.0, 200.0
+
 _OUTCOMES = {
     model.Outcome.LOCATED: "Located",
     model.Outcome.CONFLICT: "Sources conflict",

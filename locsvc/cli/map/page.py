@@ -105,8 +105,9 @@ def _lead(estimate: model.LocationEstimate) -> str:
 
 
 def _near(estimate: model.LocationEstimate) -> bool:
-    """Whether the nearest address is worth a heading: a street number says too much for a region of kilometres."""
-    return (estimate.radius_m or 0.0) <= 500 and (estimate.address_distance_m or 0.0) <= 200
+    """Whether the nearest address is worth a heading."""
+    wide = (estimate.radius_m or 0.0) > words.ADDRESS_RADIUS_M
+    return not wide and (estimate.address_distance_m or 0.0) <= words.ADDRESS_DISTANCE_M
 
 
 def _warning(warning: model.Warning) -> str:

@@ -61,6 +61,17 @@ def evidence_of(estimate: model.LocationEstimate, trace: model.Trace, plane: Pro
     return found
 
 
+def reach_m(estimate: model.LocationEstimate, trace: model.Trace) -> float:
+    """How far from the position the furthest thing is that a map of the answer shows, metres."""
+    if estimate.position is None:
+        return 0.0
+    plane = Projection(estimate.position.latitude_deg, estimate.position.longitude_deg)
+    corners = [v for outline in trace.outlines for ring in outline.rings for v in ring.vertices]
+    corners += [other.position for other in estimate.alternatives]
+    pairs = np.asarray([(v.latitude_deg, v.longitude_deg) for v in corners], dtype=np.float64).reshape(-1, 2)
+    return max(estimate.radius_m or 0.0, float(np.hypot(*plane.project(pairs).T).max(initial=0.0)))
+
+
 class Scene:
     """The map of one located call.
 

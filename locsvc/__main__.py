@@ -1,0 +1,5 @@
+"""`python -m locsvc`."""
+
+from locsvc.cli import main
+
+main()
