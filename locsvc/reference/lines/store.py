@@ -1,0 +1,121 @@
+"""Lines by number, from an SQLite file that nobody changes."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from locsvc.errors import DatasetError
+from locsvc.model import LineRecord
+from locsvc.reference.lines.table import FILE, SCHEMA, Value, record_of, select
+from locsvc.reference.numbers import normalise_number
+from locsvc.reference.snapshot import Entry
+
+# Queries are compiled once for each of these numbers of numbers, and filled up with a number that no line has.
+_SIZES = (1, 4, 16, 64, 256)
+_NO_NUMBER = -1
+_QUERIES = {size: select(size) for size in _SIZES}
+# The file is mapped as far as this; the operating system keeps what is read of it.
+_MAPPED_BYTES = 1 << 32
+
+
+class LineStore:
+    """Line records of one import.
+
+    Thread-safe for reading: each thread has a connection of its own. SQLite is asked directly, not through SQLAlchemy,
+    which costs several times as much here: figures in `docs/decisions/013-lines-sqlite.md`.
+
+    Attributes
+    ----------
+    default_region
+        Region in which numbers without a country code were read; None when the import had none.
+    """
+
+    def __init__(self, file: Path, default_region: str | None = None) -> None:
+        self.default_region = default_region
+        self._file = file
+        self._own = threading.local()
+        # Serves threads that come when the file's directory is gone already (a snapshot two imports old).
+        self._first = self._connect()
+        self._shared = threading.Lock()
+        try:
+            (schema,) = self._first.execute("PRAGMA user_version").fetchone()
+            self._first.execute(_QUERIES[1], (_NO_NUMBER,)).fetchall()
+        except sqlite3.Error as error:
+            raise DatasetError(f"{file} cannot be read ({error}); import the lines again") from error
+        if schema != SCHEMA:
+            raise DatasetError(f"{file} has schema {schema}, not {SCHEMA}; import the lines again")
+
+    @staticmethod
+    def open(entry: Entry) -> LineStore:
+        """The lines of one import.
+
+        Raises
+        ------
+        DatasetError
+            Their file cannot be read; it is named.
+        """
+        region = entry.extra.get("default_region")
+        return LineStore(entry.path / FILE, region if isinstance(region, str) else None)
+
+    def lookup(self, numbers: Sequence[str]) -> list[LineRecord | None]:
+        """The record of each number, None where there is none.
+
+        Parameters
+        ----------
+        numbers
+            E.164 with "+"; a number that is not is read as dialled in `default_region`.
+
+        Raises
+        ------
+        DatasetError
+            The file is damaged.
+        """
+        keys = [self._key(number) for number in numbers]
+        asked = list({key for key in keys if key != _NO_NUMBER})
+        found: dict[int, LineRecord] = {}
+        for first in range(0, len(asked), _SIZES[-1]):
+            some = asked[first : first + _SIZES[-1]]
+            size = next(size for size in _SIZES if size >= len(some))
+            for row in self._rows(size, [*some, *[_NO_NUMBER] * (size - len(some))]):
+                found[row[0]] = record_of(row)  # type: ignore[index]  # the key column
+        return [found.get(key) for key in keys]
+
+    def close(self) -> None:
+        """Close what this thread and the store itself hold open; other threads' connections close with them."""
+        with contextlib.suppress(AttributeError):
+            self._own.connection.close()
+            del self._own.connection
+        self._first.close()
+
+    def _key(self, number: str) -> int:
+        normal = normalise_number(number, self.default_region)
+        return int(normal[1:]) if normal else _NO_NUMBER
+
+    def _rows(self, size: int, keys: Sequence[int]) -> list[tuple[Value, ...]]:
+        try:
+            connection = getattr(self._own, "connection", None)
+            if connection is None:
+                try:
+                    connection = self._own.connection = self._connect()
+                except DatasetError:
+                    with self._shared:
+                        return self._first.execute(_QUERIES[size], keys).fetchall()
+            rows: list[tuple[Value, ...]] = connection.execute(_QUERIES[size], keys).fetchall()
+        except sqlite3.Error as error:
+            raise DatasetError(f"{self._file} cannot be read ({error}); import the lines again") from error
+        return rows
+
+    def _connect(self) -> sqlite3.Connection:
+        # immutable: no locks and no journal, which a snapshot never has.
+        where = f"file:{quote(str(self._file.absolute()))}?mode=ro&immutable=1"
+        try:
+            connection = sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False)
+            connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+        except sqlite3.Error as error:
+            raise DatasetError(f"{self._file} cannot be opened ({error}); import the lines again") from error
+        return connection
