@@ -77,7 +77,9 @@ def local_axes(latitude_deg: npt.ArrayLike, longitude_deg: npt.ArrayLike) -> tup
     return east, north
 
 
-def distance_m(lat1_deg: npt.ArrayLike, lng1_deg: npt.ArrayLike, lat2_deg: npt.ArrayLike, lng2_deg: npt.ArrayLike) -> Floats:
+def distance_m(
+    lat1_deg: npt.ArrayLike, lng1_deg: npt.ArrayLike, lat2_deg: npt.ArrayLike, lng2_deg: npt.ArrayLike
+) -> Floats:
     """Distance between the places, float64, metres: great circle, scaled by the ellipsoid's radii at the middle.
 
     Good to a part in a thousand everywhere and to a part in ten thousand below 100 km.
@@ -118,12 +120,14 @@ def destination(
 
 @functools.cache
 def _geod() -> pyproj.Geod:
-    import pyproj  # noqa: PLC0415 - 60 ms that only exact work pays
+    import pyproj
 
     return pyproj.Geod(ellps="WGS84")
 
 
-def geodesic_m(lat1_deg: npt.ArrayLike, lng1_deg: npt.ArrayLike, lat2_deg: npt.ArrayLike, lng2_deg: npt.ArrayLike) -> Floats:
+def geodesic_m(
+    lat1_deg: npt.ArrayLike, lng1_deg: npt.ArrayLike, lat2_deg: npt.ArrayLike, lng2_deg: npt.ArrayLike
+) -> Floats:
     """Exact geodesic length between the places, float64, metres (Karney's algorithm in pyproj).
 
     >>> round(float(geodesic_m(53.0, -6.0, 53.01, -6.0)), 2)
@@ -143,4 +147,4 @@ def is_null_position(latitude_deg: float, longitude_deg: float) -> bool:
     if math.isnan(latitude_deg) or math.isnan(longitude_deg):
         return True
     # 1e-6 degrees is 0.1 m: nothing real is told apart from 0,0 there.
-    return abs(latitude_deg) < 1e-6 and abs(longitude_deg) < 1e-6  # noqa: PLR2004
+    return abs(latitude_deg) < 1e-6 and abs(longitude_deg) < 1e-6

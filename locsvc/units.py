@@ -60,7 +60,7 @@ def sigmas_of_height(confidence: float) -> float:
         error = math.erf(z / math.sqrt(2.0)) - confidence
         step = error / (math.sqrt(2.0 / math.pi) * math.exp(-z * z / 2.0))
         z -= max(-0.5, min(0.5, step))
-        if abs(step) < 1e-14:  # noqa: PLR2004 - below the spacing of doubles near 1
+        if abs(step) < 1e-14:
             break
     return z
 

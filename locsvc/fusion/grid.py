@@ -156,14 +156,24 @@ def _roots(d: Densities, calls: int, confidence: Floats) -> tuple[list[_Level], 
     for width, (low, high) in ((64, (0, 64)), (7 * SPLIT_WIDE, (64, 1 << 30))):
         rows = [i for i, (f, _) in enumerate(found) if low < len(f.cell) <= high]
         if rows:
-            levels.append(_padded(np.array(rows), [found[i] for i in rows], max(width, max(len(found[i][0].cell) for i in rows) if width > 64 else width)))
+            levels.append(
+                _padded(
+                    np.array(rows),
+                    [found[i] for i in rows],
+                    max(width, max(len(found[i][0].cell) for i in rows) if width > 64 else width),
+                )
+            )
     return levels, anchor
 
 
 def _padded(calls: Ints, found: list[tuple[Frames, int]], width: int) -> _Level:
     shape = (len(found), width)
     frames = Frames(
-        np.zeros(shape, np.uint64), np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
+        np.zeros(shape, np.uint64),
+        np.zeros(shape, np.int64),
+        np.zeros(shape, np.int64),
+        np.zeros(shape),
+        np.zeros(shape),
     )
     valid = np.zeros(shape, bool)
     for row, (f, _) in enumerate(found):
@@ -238,9 +248,7 @@ def _without_pentagons(frames: Frames, resolution: int) -> Frames:
     return frames if all(keep) else frames.take(np.nonzero(keep)[0])
 
 
-def _refine(
-    level: _Level, prepared: Prepared, progress: _Progress, confidence: Floats
-) -> list[tuple[int, _Level]]:
+def _refine(level: _Level, prepared: Prepared, progress: _Progress, confidence: Floats) -> list[tuple[int, _Level]]:
     """Evaluates a level, keeps its leaves in `progress`; what to split, with the width that it needs."""
     calls, valid = level.calls, level.valid
     exact, area = lattice.directions_and_areas(level.frames, level.resolution)
@@ -333,7 +341,9 @@ def _split(level: _Level, split: npt.NDArray[np.bool_], order: Ints) -> list[tup
 def _children(width: int, levels: list[_Level]) -> _Level:
     """The children of what was split, as one level."""
     padded = [_widened(lv, width) for lv in levels]
-    frames = Frames(*(np.concatenate([getattr(lv.frames, a) for lv in padded]) for a in ("cell", "face", "turn", "x", "y")))
+    frames = Frames(
+        *(np.concatenate([getattr(lv.frames, a) for lv in padded]) for a in ("cell", "face", "turn", "x", "y"))
+    )
     resolution = np.concatenate([lv.resolution for lv in padded]) + 1
     valid = np.repeat(np.concatenate([lv.valid for lv in padded]), 7, axis=1)
     return _Level(np.concatenate([lv.calls for lv in padded]), lattice.children(frames, resolution), resolution, valid)
@@ -345,23 +355,19 @@ def _widened(level: _Level, width: int) -> _Level:
         return level
     pad = ((0, 0), (0, missing))
     f = level.frames
-    frames = Frames(
-        np.pad(f.cell, pad), np.pad(f.face, pad), np.pad(f.turn, pad), np.pad(f.x, pad), np.pad(f.y, pad)
-    )
+    frames = Frames(np.pad(f.cell, pad), np.pad(f.face, pad), np.pad(f.turn, pad), np.pad(f.x, pad), np.pad(f.y, pad))
     return _Level(level.calls, frames, level.resolution, np.pad(level.valid, pad))
 
 
 def _gather(progress: _Progress, calls: int) -> Leaves:
     """All leaves with their final masses, by call and falling density."""
-    call, cell, log, area, vectors = (
-        np.concatenate([p[i] for p in progress.parts], axis=-1) for i in range(5)
-    )
+    call, cell, log, area, vectors = (np.concatenate([p[i] for p in progress.parts], axis=-1) for i in range(5))
     density = np.exp(log - progress.log_peak.astype(np.float32)[call]).astype(np.float32)
     key = (call.astype(np.uint64) << np.uint64(32)) | (
         np.uint64(0xFFFFFFFF) - density.view(np.uint32).astype(np.uint64)
     )
     # Equal densities are put in order by index, so that the answer does not hang on the order of levels.
-    order = np.lexsort((cell, key)) if len(key) < 2 else _stable_order(key, cell)  # noqa: PLR2004
+    order = np.lexsort((cell, key)) if len(key) < 2 else _stable_order(key, cell)
     call, cell, area, vectors = call[order], cell[order], area[order], vectors[:, order]
     mass = density[order] * area
     starts = np.searchsorted(call, np.arange(calls))

@@ -62,8 +62,10 @@ def _build() -> _Icosahedron:
     """The icosahedron of H3, from the library's pentagons of resolution 0."""
     places = [h3.cell_to_latlng(int(p)) for p in sorted(int(c) for c in h3.get_pentagons(0))]
     corners = unit_vectors(*np.array(places).T)
-    near = (corners @ corners.T > 0.4) & (corners @ corners.T < 0.5)  # noqa: PLR2004 - cos(63.43 deg) = 0.447
-    triples = [t for t in itertools.combinations(range(12), 3) if all(near[a, b] for a, b in itertools.combinations(t, 2))]
+    near = (corners @ corners.T > 0.4) & (corners @ corners.T < 0.5)
+    triples = [
+        t for t in itertools.combinations(range(12), 3) if all(near[a, b] for a, b in itertools.combinations(t, 2))
+    ]
     center = np.array([corners[list(t)].sum(axis=0) for t in triples])
     center /= np.linalg.norm(center, axis=1)[:, None]
     first = corners[[t[0] for t in triples]]
@@ -90,9 +92,7 @@ def _build() -> _Icosahedron:
             neighbour[face, edge], turn[face, edge] = other, angle
             shift[face, edge] = qa - np.array([c * pa[0] - s * pa[1], s * pa[0] + c * pa[1]])
     steps = np.rint(np.degrees(turn) / 60.0).astype(np.int64) % 6
-    return _Icosahedron(
-        center, axis_u, axis_v, normal, offset, neighbour, np.cos(turn), np.sin(turn), shift, steps
-    )
+    return _Icosahedron(center, axis_u, axis_v, normal, offset, neighbour, np.cos(turn), np.sin(turn), shift, steps)
 
 
 _ICO = _build()
@@ -263,5 +263,5 @@ def directions_and_areas(frames: Frames, resolution: Ints) -> tuple[Floats, Floa
         out += _ICO.center[:, axis][face]
         out *= w
     # A hexagon of the lattice has sqrt(3)/2 step^2; on the sphere the gnomonic plane shrinks by cos^3.
-    flat = math.sqrt(3) / 2 * (STEP_0 / APERTURE**resolution.astype(float)) ** 2 * AUTHALIC_RADIUS_M**2
+    flat = math.sqrt(3) / 2 * (STEP_0 / APERTURE ** resolution.astype(float)) ** 2 * AUTHALIC_RADIUS_M**2
     return vectors, flat[:, None] * (w * w * w)

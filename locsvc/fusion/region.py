@@ -93,7 +93,19 @@ def answer(posterior: Posterior, confidence: Floats) -> Answers:
     major, minor, orientation = _ellipses(leaves, chosen, east, north)
     others = _others(posterior, modes, confidence, calls)
     return Answers(
-        lat, lng, radius, major, minor, orientation, np.minimum(region_mass, 1.0), area, in_region, modes.of_leaf, others, east, north
+        lat,
+        lng,
+        radius,
+        major,
+        minor,
+        orientation,
+        np.minimum(region_mass, 1.0),
+        area,
+        in_region,
+        modes.of_leaf,
+        others,
+        east,
+        north,
     )
 
 
@@ -117,9 +129,7 @@ def _local(posterior: Posterior) -> tuple[Floats, Floats]:
     return east, north
 
 
-def _medians(
-    posterior: Posterior, chosen: Bools, east: Floats, north: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
+def _medians(posterior: Posterior, chosen: Bools, east: Floats, north: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Geometric median of the chosen leaves of each call, degrees, and all leaves relative to it, metres.
 
     Weiszfeld's iteration from the mean; each leaf's distance has its own half size added, so that it never vanishes.
@@ -261,7 +271,7 @@ def compact(leaves: Leaves, in_region: Bools) -> CompactCells:
         now_call, now_cell = now_call[order], now_cell[order]
         parent = lattice.parents(now_cell, level - 1) if level > 0 else now_cell
         whole = np.zeros(len(now_cell), bool)
-        if level > 0 and len(now_cell) >= 7:  # noqa: PLR2004 - a cell's children
+        if level > 0 and len(now_cell) >= 7:
             # Siblings are neighbours in the order; seven in a row with one parent are all of them.
             full = np.nonzero((parent[:-6] == parent[6:]) & (now_call[:-6] == now_call[6:]))[0]
             for k in range(7):

@@ -1,0 +1,88 @@
+"""Outlines of what each piece of evidence says by itself, for a map."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from locsvc.fusion.densities import Densities, Family
+from locsvc.geo import destination
+from locsvc.model import LatLng, Outline, Polygon, Trace
+from locsvc.units import sigmas_of_circle
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from locsvc.fusion.grid import Posterior
+    from locsvc.resolver.slots import Slot
+
+    Floats = npt.NDArray[np.float64]
+
+# Corners of a drawn circle.
+CORNERS = 72
+# Mass of the posterior's cells that are drawn.
+DRAWN_MASS = 0.999
+
+
+def trace_of(call: int, posterior: Posterior, slots: list[Slot], confidence: float) -> Trace:
+    """Cells of one call's posterior, densest first, and the outlines of its pieces (`slots` in the order of pieces)."""
+    leaves, d = posterior.leaves, posterior.prepared.densities
+    start, end = int(leaves.starts[call]), int(leaves.ends()[call])
+    mass = leaves.mass[start:end]
+    count = int(np.searchsorted(np.cumsum(mass), DRAWN_MASS)) + 1
+    pieces = np.nonzero(d.call == call)[0].tolist()
+    outlines = tuple(Outline(slots[k].evidence_id, slots[k].part, _rings(d, k, confidence)) for k in pieces)
+    cells = leaves.cell[start:end][:count]
+    return Trace(tuple(cells.tolist()), tuple(mass[:count].tolist()), outlines)
+
+
+def _rings(d: Densities, piece: int, confidence: float) -> tuple[Polygon, ...]:
+    lat, lng = float(d.latitude_deg[piece]), float(d.longitude_deg[piece])
+    rows = np.nonzero(d.piece == piece)[0]
+    family = Family(int(d.family[rows[0]]))
+    if family is Family.POLYGON:
+        at = slice(int(d.first_corner[rows[0]]), int(d.first_corner[rows[0]] + d.corners[rows[0]]))
+        return (_polygon(lat, lng, d.corner_e_m[at], d.corner_n_m[at]),)
+    if family is Family.RING:
+        return _band(d, int(rows[0]), lat, lng)
+    return (_ellipse(d, rows.tolist(), lat, lng, confidence),)
+
+
+def _polygon(lat: float, lng: float, east: Floats, north: Floats) -> Polygon:
+    bearing, length = np.degrees(np.arctan2(east, north)), np.hypot(east, north)
+    return _closed(*destination(lat, lng, bearing, length))
+
+
+def _closed(lat: Floats, lng: Floats) -> Polygon:
+    return Polygon(tuple(LatLng(a, b) for a, b in zip(lat.tolist(), lng.tolist(), strict=True)))
+
+
+def _ellipse(d: Densities, rows: list[int], lat: float, lng: float, confidence: float) -> Polygon:
+    """Ellipse that holds about `confidence` of the mixture: of the Gaussian with its mean deviation."""
+    weight = d.weight[rows]
+    root = np.sqrt([d.variance_e_m2[rows], d.variance_n_m2[rows]])
+    scale = float(np.sum(weight * root.mean(axis=0)) / root.mean(axis=0)[0])
+    ee, en, nn = d.variance_e_m2[rows[0]], d.covariance_m2[rows[0]], d.variance_n_m2[rows[0]]
+    k = sigmas_of_circle(confidence) * scale
+    # Points of a unit circle through the Cholesky factor of the covariance.
+    angle = np.arange(CORNERS) * (2 * math.pi / CORNERS)
+    a = math.sqrt(ee)
+    b = en / a
+    east = k * a * np.cos(angle)
+    north = k * (b * np.cos(angle) + math.sqrt(max(nn - b * b, 0.0)) * np.sin(angle))
+    return _polygon(lat, lng, east, north)
+
+
+def _band(d: Densities, row: int, lat: float, lng: float) -> tuple[Polygon, ...]:
+    inner, outer = float(d.inner_m[row]), float(d.outer_m[row])
+    half, azimuth = float(d.half_opening_deg[row]), float(d.azimuth_deg[row])
+    if half >= 180.0:
+        bearing = np.arange(CORNERS) * (360.0 / CORNERS)
+        ring = _closed(*destination(lat, lng, bearing, outer))
+        return (ring,) if inner <= 0 else (ring, _closed(*destination(lat, lng, bearing, inner)))
+    bearing = azimuth + np.linspace(-half, half, CORNERS // 2)
+    far_lat, far_lng = destination(lat, lng, bearing, outer)
+    near_lat, near_lng = destination(lat, lng, bearing[::-1] if inner > 0 else bearing[:1], inner)
+    return (_closed(np.concatenate((far_lat, near_lat)), np.concatenate((far_lng, near_lng))),)
