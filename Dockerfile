@@ -4,7 +4,7 @@
 #   docker build -t locsvc .
 #   docker run --rm -v "$PWD/DATA:/data:ro" --network host locsvc                    loopback of the host, no TLS
 #   docker run --rm -v "$PWD/DATA:/data:ro" -v "$PWD/tls:/tls:ro" -p 50051:50051 locsvc \
-#       serve --host 0.0.0.0 --tls-cert /tls/server.crt --tls-key /tls/server.key    reachable, with TLS
+#       serve --host 0.0.0.0 --certificate /tls/server.crt --private-key /tls/server.key    reachable, with TLS
 
 ARG PYTHON=3.11-slim-bookworm
 

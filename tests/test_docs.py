@@ -93,7 +93,9 @@ def test_command_is_documented_with_all_its_options(name: str) -> None:
         for option in (*parameter.opts, *parameter.secondary_opts)
         if option.startswith("--")
     ]
-    assert [option for option in options if f"`{option}" not in described and f"{option}`" not in described] == []
+    # Options that every command has are described once, at the top.
+    described += section("docs/cli.md", "locsvc")
+    assert [option for option in options if not re.search(rf"`{option}[ `]", described)] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
