@@ -109,10 +109,11 @@ def _columns(fields: _Fields) -> tuple[CellColumns, Bools]:
     good &= (np.abs(latitude) <= 90) & (np.abs(longitude) <= 180) & ((latitude != 0) | (longitude != 0))
     network = keys.networks(radio, mcc.astype(np.int16), mnc.astype(np.int16))
     place = np.empty((len(radio), PLACE_WIDTH), np.int32)
-    place[:, LATITUDE] = np.rint(latitude * PER_DEGREE)
-    place[:, LONGITUDE] = np.rint(longitude * PER_DEGREE)
+    place[:, LATITUDE] = np.rint(np.where(good, latitude, 0.0) * PER_DEGREE)
+    place[:, LONGITUDE] = np.rint(np.where(good, longitude, 0.0) * PER_DEGREE)
     place[:, RANGE] = range_m
     place[:, SAMPLES] = samples
+    # Bits above the 32nd are those of rows that are not good.
     place[:, UPDATED] = updated.astype(np.uint32).view(np.int32)
     place[:, AREA] = np.where(keys.known_areas(radio, area), area, keys.UNKNOWN)
     known_pci = (pci > 0) & (pci <= keys.MAX_PCI[radio])
@@ -120,8 +121,8 @@ def _columns(fields: _Fields) -> tuple[CellColumns, Bools]:
         keys.cell_keys(network, cell, known=good)[good],
         place[good],
         np.where(known_pci, pci, keys.UNKNOWN).astype(np.int16)[good],
-        np.full(int(good.sum()), keys.UNKNOWN, np.int32),
-        np.full(int(good.sum()), np.nan, np.float32),
+        None,
+        None,
     )
     return columns, good
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from locsvc.model import Radio
 from locsvc.reference.cells import files, keys
-from locsvc.reference.cells.circles import group_circles
+from locsvc.reference.cells.circles import group_circles, in_chunks
 from locsvc.reference.cells.columns import (
     AREA,
     LATITUDE,
@@ -46,18 +46,15 @@ def write_cells(directory: Path, columns: CellColumns) -> tuple[int, int]:
     total = len(columns)
     order = _order(columns)
     key = columns.key[order]
+    pci = columns.pci[order]
+    for name, column in ((files.ARFCN, columns.arfcn), (files.AZIMUTH, columns.azimuth_deg)):
+        if column is not None:
+            files.save(directory, name, column[order])
     place = columns.place[order]
-    pci, arfcn, azimuth_deg = columns.pci[order], columns.arfcn[order], columns.azimuth_deg[order]
-    for field in ("key", "place", "pci", "arfcn", "azimuth_deg"):
-        setattr(columns, field, getattr(columns, field)[:0])
+    columns.release()
     del order
     files.save(directory, files.KEY, key)
     files.save(directory, files.PLACE, place)
-    if (arfcn >= 0).any():
-        files.save(directory, files.ARFCN, arfcn)
-    if not np.isnan(azimuth_deg).all():
-        files.save(directory, files.AZIMUTH, azimuth_deg)
-    del arfcn, azimuth_deg
     if (pci >= 0).any():
         files.save(directory, files.PCI, pci)
         _write_physical(directory, key, place, pci)
@@ -88,30 +85,40 @@ def _order(columns: CellColumns) -> Ints:
 
 def _write_groups(directory: Path, key: Ints, place: npt.NDArray[np.int32]) -> None:
     first = int(np.searchsorted(key, (int(Radio.LTE) - 1) << (keys.CELL_BITS + keys.MCC_BITS + keys.MNC_BITS)))
+    with_site = key[first:]
     # Sites are runs of the cell keys' own order.
-    site, group, count = _runs(keys.site_keys(key[first:]))
+    site, group, count = _runs(in_chunks(len(with_site), lambda part: keys.site_keys(with_site[part])))
     _write_level(directory, "site", site, group_circles(group, count, place[first:], _defaults(site, keys.SITE_BITS)))
-    network = key >> keys.NETWORK_SHIFT
-    with_area = np.flatnonzero(place[:, AREA] >= 0)
-    area_of_row = (network[with_area] << keys.AREA_BITS) | place[with_area, AREA]
-    order = np.argsort(area_of_row, kind="stable")
-    area, group, count = _runs(area_of_row[order])
-    rows = with_area[order]
-    del area_of_row, with_area, order
-    files.save(directory, files.AREA_ROWS, rows.astype(np.int32))
-    files.save(directory, files.AREA_START, np.append(0, np.cumsum(count)))
-    _write_level(directory, "area", area, group_circles(group, count, place[rows], _defaults(area, keys.AREA_BITS)))
-    del rows, group
-    for level, value in (
-        ("network", network & ((1 << (keys.MCC_BITS + keys.MNC_BITS)) - 1)),
-        ("country", (network >> keys.MNC_BITS) & ((1 << keys.MCC_BITS) - 1)),
+    _write_areas(directory, key, place)
+    for level, shift, bits in (
+        ("network", keys.CELL_BITS, keys.MCC_BITS + keys.MNC_BITS),
+        ("country", keys.CELL_BITS + keys.MNC_BITS, keys.MCC_BITS),
     ):
         # A thousand networks at most: numbering them by a table of all values is faster than sorting the rows.
+        value = ((key >> shift) & ((1 << bits) - 1)).astype(np.int32)
         count = np.bincount(value)
         there = np.flatnonzero(count)
-        number = np.cumsum(count > 0) - 1
+        number = (np.cumsum(count > 0) - 1).astype(np.int32)
         typical = np.full(len(there), DEFAULT_RANGE_M[Radio.LTE])
         _write_level(directory, level, there, group_circles(number[value], count[there], place, typical))
+
+
+def _write_areas(directory: Path, key: Ints, place: npt.NDArray[np.int32]) -> None:
+    rows = np.flatnonzero(place[:, AREA] >= 0).astype(np.int32)
+    area_of_row = in_chunks(
+        len(rows),
+        lambda part: ((key[rows[part]] >> keys.NETWORK_SHIFT) << keys.AREA_BITS) | place[rows[part], AREA],
+    )
+    order = np.argsort(area_of_row, kind="stable")
+    area, number, count = _runs(area_of_row[order])
+    del area_of_row
+    files.save(directory, files.AREA_ROWS, rows[order])
+    files.save(directory, files.AREA_START, np.append(0, np.cumsum(count)))
+    group = np.empty_like(rows)
+    group[order] = number
+    del order, number
+    members = place if len(rows) == len(place) else place[rows]
+    _write_level(directory, "area", area, group_circles(group, count, members, _defaults(area, keys.AREA_BITS)))
 
 
 def _write_level(directory: Path, level: str, key: Ints, circles: npt.NDArray[np.float32]) -> None:
@@ -119,14 +126,16 @@ def _write_level(directory: Path, level: str, key: Ints, circles: npt.NDArray[np
     files.save(directory, files.group_circle(level), circles)
 
 
-def _runs(ordered: Ints) -> tuple[Ints, Ints, Ints]:
+def _runs(ordered: Ints) -> tuple[Ints, npt.NDArray[np.int32], Ints]:
     """Values of the runs of equal values, number of each element's run, lengths of the runs."""
     if not len(ordered):
         empty = np.zeros(0, np.int64)
-        return empty, empty, empty
+        return empty, empty.astype(np.int32), empty
     begins = np.append(True, ordered[1:] != ordered[:-1])
     at = np.flatnonzero(begins)
-    return ordered[at], np.cumsum(begins) - 1, np.diff(np.append(at, len(ordered)))
+    number = np.cumsum(begins, dtype=np.int32)
+    number -= 1
+    return ordered[at], number, np.diff(np.append(at, len(ordered)))
 
 
 def _defaults(group_key: Ints, bits: int) -> npt.NDArray[np.float64]:
@@ -136,19 +145,29 @@ def _defaults(group_key: Ints, bits: int) -> npt.NDArray[np.float64]:
 
 
 def _write_physical(directory: Path, key: Ints, place: npt.NDArray[np.int32], pci: npt.NDArray[np.int16]) -> None:
-    rows = np.flatnonzero(pci >= 0)
-    where = place[rows]
-    square = squares(where[:, LATITUDE] / PER_DEGREE, where[:, LONGITUDE] / PER_DEGREE)
-    physical = (((key[rows] >> keys.NETWORK_SHIFT) << keys.PCI_BITS) | pci[rows]) << keys.SQUARE_BITS | square
+    rows = np.flatnonzero(pci >= 0).astype(np.int32)
+
+    def physical_keys(part: slice) -> Ints:
+        row = rows[part]
+        square = squares(place[row, LATITUDE] / PER_DEGREE, place[row, LONGITUDE] / PER_DEGREE)
+        return (((key[row] >> keys.NETWORK_SHIFT) << keys.PCI_BITS) | pci[row]) << keys.SQUARE_BITS | square
+
+    physical = in_chunks(len(rows), physical_keys)
     order = np.argsort(physical)
     files.save(directory, files.PHYSICAL_KEY, physical[order])
-    files.save(directory, files.PHYSICAL_ROWS, rows[order].astype(np.int32))
+    rows = rows[order]
+    files.save(directory, files.PHYSICAL_ROWS, rows)
+    # Positions once more in this order: a hundred rows with the same identity in a town are one read, not a hundred.
+    files.save(directory, files.PHYSICAL_PLACE, place[rows, : LONGITUDE + 1])
 
 
 def _write_tiles(directory: Path, place: npt.NDArray[np.int32]) -> None:
     grain = round(PER_DEGREE / TILE_GRAIN_PER_DEGREE)
     across = 360 * TILE_GRAIN_PER_DEGREE + 1
-    spot = (place[:, LATITUDE] // grain).astype(np.int64) * across + place[:, LONGITUDE] // grain
+    spot = in_chunks(
+        len(place),
+        lambda part: (place[part, LATITUDE] // grain).astype(np.int64) * across + place[part, LONGITUDE] // grain,
+    )
     order = np.argsort(spot)
     value, _, count = _runs(spot[order])
     del spot

@@ -30,10 +30,10 @@ class CellColumns:
     updated (Unix seconds as uint32 bits, 0 unknown), area."""
     pci: npt.NDArray[np.int16]
     """(n,) int16."""
-    arfcn: npt.NDArray[np.int32]
-    """(n,) int32."""
-    azimuth_deg: npt.NDArray[np.float32]
-    """(n,) float32, degrees; NaN unknown."""
+    arfcn: npt.NDArray[np.int32] | None
+    """(n,) int32; None: unknown for all."""
+    azimuth_deg: npt.NDArray[np.float32] | None
+    """(n,) float32, degrees, NaN unknown; None: unknown for all."""
 
     def __len__(self) -> int:
         return len(self.key)
@@ -45,21 +45,39 @@ class CellColumns:
             np.zeros(0, np.int64),
             np.zeros((0, PLACE_WIDTH), np.int32),
             np.zeros(0, np.int16),
-            np.zeros(0, np.int32),
-            np.zeros(0, np.float32),
+            None,
+            None,
         )
+
+    def release(self) -> None:
+        """Let go of the memory; no rows are left."""
+        for field in fields(self):
+            setattr(self, field.name, getattr(CellColumns.empty(), field.name))
 
 
 def join(parts: list[CellColumns]) -> CellColumns:
     """All rows of the parts, in order; the parts are emptied on the way, so that memory holds each row about once."""
+    parts = [part for part in parts if len(part)]
     if not parts:
         return CellColumns.empty()
-    joined = []
+    sizes = [len(part) for part in parts]
+    joined: list[npt.NDArray[np.generic] | None] = []
     for field in fields(CellColumns):
-        joined.append(np.concatenate([getattr(part, field.name) for part in parts]))
+        columns = [getattr(part, field.name) for part in parts]
+        if all(column is None for column in columns):
+            joined.append(None)
+            continue
+        unknown = np.nan if field.name == "azimuth_deg" else -1
+        dtype = next(column.dtype for column in columns if column is not None)
+        joined.append(
+            np.concatenate(
+                [np.full(n, unknown, dtype) if c is None else c for n, c in zip(sizes, columns, strict=True)]
+            )
+        )
+        del columns
         for part in parts:
-            setattr(part, field.name, joined[-1][:0])
-    return CellColumns(*joined)
+            setattr(part, field.name, getattr(CellColumns.empty(), field.name))
+    return CellColumns(*joined)  # type: ignore[arg-type]
 
 
 def updated_seconds(place: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
@@ -88,6 +106,6 @@ def from_values(rows: Sequence[tuple[int, int, int, int, int, int, int, int, int
         np.array(key, np.int64),
         place,
         np.array(pci, np.int16),
-        np.array(arfcn, np.int32),
-        np.array(azimuth, np.float32),
+        np.array(arfcn, np.int32) if max(arfcn) >= 0 else None,
+        None if all(degrees != degrees for degrees in azimuth) else np.array(azimuth, np.float32),  # noqa: PLR0124 - NaN
     )

@@ -23,8 +23,8 @@ AZIMUTH = "azimuth_deg"
 LEVELS = ("site", "area", "network", "country")
 # Rows by area: starts (g + 1) int64 into the row numbers (n,) int32.
 AREA_START, AREA_ROWS = "area_start", "area_rows"
-# Rows by physical key.
-PHYSICAL_KEY, PHYSICAL_ROWS = "physical_key", "physical_rows"
+# Rows by physical key, and their positions (m, 2) int32.
+PHYSICAL_KEY, PHYSICAL_ROWS, PHYSICAL_PLACE = "physical_key", "physical_rows", "physical_place"
 # Rows by H3 tile: tile (t,) int64, box (t, 4) float32 of what is in it, starts (t + 1) int64 into row numbers.
 TILE, TILE_BOX, TILE_START, TILE_ROWS = "tile", "tile_box", "tile_start", "tile_rows"
 

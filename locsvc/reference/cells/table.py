@@ -65,6 +65,7 @@ class CellTable:
         has_pci = self.pci is not None
         self._physical_key: Ints = files.load(path, files.PHYSICAL_KEY) if has_pci else NOTHING
         self._physical_rows: npt.NDArray[np.int32] | None = files.load(path, files.PHYSICAL_ROWS) if has_pci else None
+        self._physical_place: npt.NDArray[np.int32] = files.load(path, files.PHYSICAL_PLACE) if has_pci else self.place
         self._tile_box: Floats = files.load(path, files.TILE_BOX)
         self._tile_start: Ints = files.load(path, files.TILE_START)
         self._tile_rows: npt.NDArray[np.int32] = files.load(path, files.TILE_ROWS)
@@ -153,9 +154,8 @@ class CellTable:
         if not total:
             return nothing
         listed = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(total)
-        row = self._physical_rows[listed].astype(np.int64)
         query = np.repeat(query, count)
-        place = self.place[row]
+        place = self._physical_place[listed]
         metres = geo.distance_m(
             latitude_deg[query],
             longitude_deg[query],
@@ -163,10 +163,12 @@ class CellTable:
             place[:, LONGITUDE] / PER_DEGREE,
         )
         match = metres <= PHYSICAL_REACH_M
+        query, metres = query[match], metres[match]
+        row = self._physical_rows[listed[match]].astype(np.int64)
         if self.arfcn is not None:
             channel = self.arfcn[row]
-            match &= (channel < 0) | (arfcn[query] < 0) | (channel == arfcn[query])
-        query, row, metres = query[match], row[match], metres[match]
+            match = (channel < 0) | (arfcn[query] < 0) | (channel == arfcn[query])
+            query, row, metres = query[match], row[match], metres[match]
         order = np.lexsort((metres, query))
         return query[order], row[order], metres[order]
 
