@@ -69,7 +69,7 @@ _KNOWN: dict[str, tuple[str, ...]] = {
     "placement": ("placement_method", "placed_by"),
     "provider": ("carrier", "company", "company_id", "operator", "service_provider"),
     "updated": ("updated_at", "last_updated", "last_update", "changed", "modified", "extract_date", "date"),
-    **{name: () for name in CIVIC_FIELDS},
+    **dict.fromkeys(CIVIC_FIELDS, ()),
     "country": ("country_code",),
     "state": ("region", "province"),
     "city": ("town", "community", "locality", "municipality", "msag_community", "post_town"),
@@ -142,9 +142,7 @@ def import_lines(
             reader.notes[AGAIN] = reader.kept - rows
         notes = dict(sorted(reader.notes.items()))
         extra = {"default_region": default_region, "notes": notes}
-        draft.describe(
-            DATASET, NAME, rows=rows, source=source.name, licence=licence, built_at=time.time(), extra=extra
-        )
+        draft.describe(DATASET, NAME, rows=rows, source=source.name, licence=licence, built_at=time.time(), extra=extra)
         return rejected.report(rows, time.monotonic() - started, notes)
 
 
