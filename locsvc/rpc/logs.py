@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+INFO, WARNING = logging.INFO, logging.WARNING
+
 if TYPE_CHECKING:
     from locsvc.rpc.settings import LogFormat
 
 
-def configure(log_format: LogFormat, *, level: int = logging.INFO) -> None:
+def configure(log_format: LogFormat, *, level: int = INFO) -> None:
     """Send the server's events to stderr in the given form."""
     last: structlog.types.Processor
     last = structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
