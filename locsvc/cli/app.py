@@ -28,6 +28,7 @@ locsvc info --data mydata"""
 
 
 @click.group(
+    "locsvc",
     cls=Entry,
     examples=_EXAMPLES,
     epilog="Set LOCSVC_DATA once and leave --data out. stdout is data, stderr is talk; NO_COLOR is honoured.",

@@ -120,6 +120,7 @@ def _tell(common: Common, dataset: str, name: str, snapshot_id: str, report: Imp
 @click.group(
     "import",
     cls=Group,
+    short_help="Import reference data from files.",
     examples="""\
 locsvc import cells opencellid.csv.gz --data mydata
 locsvc import lines lines.csv --default-region GB

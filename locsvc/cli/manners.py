@@ -50,7 +50,9 @@ class Group(click.Group):
     command_class = Command
 
     def __init__(self, *args: object, examples: str = "", **attributes: object) -> None:
-        super().__init__(*args, **(attributes | {"invoke_without_command": True}))  # type: ignore[arg-type]
+        super().__init__(
+            *args, **({"subcommand_metavar": "COMMAND ..."} | attributes | {"invoke_without_command": True})
+        )  # type: ignore[arg-type]
         self.examples = examples
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -156,12 +158,13 @@ def exit_code(error: BaseException, *, debug: bool) -> int:
         What ended the command.
     """
     if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else EXIT_BUG
-    if isinstance(error, KeyboardInterrupt | click.Abort):
-        return EXIT_INTERRUPTED
+        # click has met a broken pipe, silenced stdout and left with 1, a code that nothing else here has.
+        return EXIT_OK if error.code == 1 else error.code if isinstance(error.code, int) else EXIT_BUG
     if isinstance(error, BrokenPipeError):
         _forget_stdout()
         return EXIT_OK
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return EXIT_INTERRUPTED
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     return _said(error, debug=debug)
@@ -189,7 +192,9 @@ def _say_usage(error: click.ClickException) -> int:
     message = error.format_message()
     say_error(message[:1].lower() + message[1:] if message[1:2].islower() else message)
     if isinstance(error, click.UsageError) and error.ctx is not None:
-        click.echo(f"{error.ctx.get_usage()}\n`{error.ctx.command_path} --help` has examples.", err=True)
+        lines = str(getattr(error.ctx.command, "examples", "")).splitlines()
+        example = f"Example: {lines[0].split('  ')[0]}\n" if lines else ""
+        click.echo(f"{error.ctx.get_usage()}\n{example}`{error.ctx.command_path} --help` says more.", err=True)
     return EXIT_USAGE
 
 

@@ -115,7 +115,7 @@ def age_text(age_s: float) -> str:
     """How long ago, in the greatest unit that says it.
 
     >>> [age_text(s) for s in (12, 200, 7_300, 90_000, 40_000_000)]
-    ['12 s', '3 min', '2 h', '1 d', '463 d']
+    ['12 s', '3 min', '2 h', '1 d', '462 d']
     """
     for size_s, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if age_s >= size_s:
