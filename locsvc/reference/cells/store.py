@@ -123,25 +123,20 @@ class CellStore:
         answer = _Answer.blank(len(queries.radio))
         network = keys.networks(queries.radio, queries.mcc, queries.mnc)
         key = keys.cell_keys(network, queries.cell, keys.known_cells(queries.radio, queries.cell))
-        area = np.where(keys.known_areas(queries.radio, queries.area), queries.area, keys.UNKNOWN).astype(np.int32)
         for table in self._tables:
-            row = table.find(key, area)
-            open_ = np.flatnonzero((row >= 0) & (answer.step == 0))
-            if len(open_):
-                self._fill_rows(answer, open_, table, row[open_])
-        if answer.step.all():
-            return answer.places()
-        self._fill_physical(answer, queries, network)
+            # Markers for an unknown area need no care here: no row has one.
+            row = table.find(key, queries.area)
+            found = (row >= 0) & (answer.step == 0)
+            if found.all():
+                self._fill_rows(answer, slice(None), table, row)
+                return answer.places()
+            if found.any():
+                at = np.flatnonzero(found)
+                self._fill_rows(answer, at, table, row[at])
         if not answer.step.all():
-            self._fill_level(answer, CellFallback.SITE, keys.site_keys(key))
-            self._fill_level(answer, CellFallback.AREA, keys.area_keys(network, area, area >= 0))
-            known = (queries.mcc > 0) & (queries.mcc <= keys.MAX_MCC)
-            mcc = np.where(known, queries.mcc, 0).astype(np.int64)
-            known_mnc = known & (queries.mnc >= 0) & (queries.mnc <= keys.MAX_MNC)
-            mnc = np.where(known_mnc, queries.mnc, 0)
-            self._fill_level(answer, CellFallback.NETWORK, np.where(known_mnc, (mcc << keys.MNC_BITS) | mnc, -1), mcc)
-            self._fill_level(answer, CellFallback.COUNTRY, np.where(known, mcc, -1), mcc)
-            self._fill_countries(answer, mcc)
+            self._fill_physical(answer, queries, network)
+        if not answer.step.all():
+            self._fill_groups(answer, queries, network, key)
         return answer.places()
 
     def rows(self, queries: CellQueries, limit: int) -> list[list[CellRow]]:
@@ -203,11 +198,28 @@ class CellStore:
         ]
         return [(self._tables[index], row) for _, index, row in sorted(found)]
 
-    def _fill_rows(self, answer: _Answer, at: Ints, table: CellTable, row: Ints) -> None:
-        place = table.place[row]
+    def _fill_groups(self, answer: _Answer, queries: CellQueries, network: Ints, key: Ints) -> None:
+        self._fill_level(answer, CellFallback.SITE, keys.site_keys(key))
+        if answer.step.all():
+            return
+        known_area = keys.known_areas(queries.radio, queries.area)
+        self._fill_level(answer, CellFallback.AREA, keys.area_keys(network, queries.area, known_area))
+        if answer.step.all():
+            return
+        known = (queries.mcc > 0) & (queries.mcc <= keys.MAX_MCC)
+        mcc = np.where(known, queries.mcc, 0).astype(np.int64)
+        known_mnc = known & (queries.mnc >= 0) & (queries.mnc <= keys.MAX_MNC)
+        both = (mcc << keys.MNC_BITS) | np.where(known_mnc, queries.mnc, 0)
+        self._fill_level(answer, CellFallback.NETWORK, np.where(known_mnc, both, keys.UNKNOWN), mcc)
+        self._fill_level(answer, CellFallback.COUNTRY, np.where(known, mcc, keys.UNKNOWN), mcc)
+        self._fill_countries(answer, mcc)
+
+    def _fill_rows(self, answer: _Answer, at: Ints | slice, table: CellTable, row: Ints) -> None:
+        place = table.place.take(row, axis=0)
         answer.step[at] = CellFallback.SECTOR if table.masts else CellFallback.CENTROID
-        answer.latitude_deg[at] = place[:, LATITUDE] / PER_DEGREE
-        answer.longitude_deg[at] = place[:, LONGITUDE] / PER_DEGREE
+        degrees = place[:, : LONGITUDE + 1] / PER_DEGREE
+        answer.latitude_deg[at] = degrees[:, LATITUDE]
+        answer.longitude_deg[at] = degrees[:, LONGITUDE]
         stated = place[:, RANGE]
         answer.range_m[at] = np.where(stated > 0, stated, np.nan)
         answer.samples[at] = place[:, SAMPLES]
@@ -285,23 +297,22 @@ class CellStore:
 
 def _ambiguity(table: CellTable, query: Ints, row: Ints, metres: Floats, first: Ints) -> Floats:
     """What to add to the range where a second cell with the same identity is not much farther: metres to it."""
-    spread = np.zeros(len(first))
-    end = np.append(np.flatnonzero(query[1:] != query[:-1]) + 1, len(query))
-    end_of_first = end[np.searchsorted(end, first, side="right")]
-    for index in np.flatnonzero(end_of_first - first > 1).tolist():
-        begin = int(first[index])
-        other = slice(begin + 1, int(end_of_first[index]))
-        # Within 100 m of each other they are the channels of one mast.
-        rivals = metres[other] <= AMBIGUOUS_DISTANCE_RATIO * metres[begin] + SAME_MAST_M
-        if rivals.any():
-            places = table.place[row[begin : int(end_of_first[index])]] / PER_DEGREE
-            apart = _apart_m(places[0], places[1:][rivals])
-            spread[index] = float(apart.max()) if apart.max() > SAME_MAST_M else 0.0
-    return spread
-
-
-def _apart_m(place: Floats, others: Floats) -> Floats:
-    return geo.distance_m(place[LATITUDE], place[LONGITUDE], others[:, LATITUDE], others[:, LONGITUDE])
+    begins = np.append(True, query[1:] != query[:-1])
+    begin = np.flatnonzero(begins)
+    nearest = begin[np.cumsum(begins) - 1]
+    apart = np.zeros(len(query))
+    # Within 100 m of each other they are the channels of one mast.
+    rival = np.flatnonzero(metres <= AMBIGUOUS_DISTANCE_RATIO * metres[nearest] + SAME_MAST_M)
+    if len(rival) > len(begin):
+        one, other = table.place[row[nearest[rival]]], table.place[row[rival]]
+        apart[rival] = geo.distance_m(
+            one[:, LATITUDE] / PER_DEGREE,
+            one[:, LONGITUDE] / PER_DEGREE,
+            other[:, LATITUDE] / PER_DEGREE,
+            other[:, LONGITUDE] / PER_DEGREE,
+        )
+    spread = np.maximum.reduceat(apart, begin)[np.searchsorted(begin, first)]
+    return np.where(spread > SAME_MAST_M, spread, 0.0)
 
 
 def _askable(queries: CellQueries, network: Ints) -> npt.NDArray[np.bool_]:

@@ -78,32 +78,43 @@ class CellTable:
         A UMTS, LTE or NR identity is unique in its network: areas are planned anew while cells stay, so a row of
         another area will do when there is none of this one; of several, the one updated last.
         """
-        if not len(self.key):
-            return np.full(len(key), keys.UNKNOWN)
-        last = len(self.key) - 1
-        at = np.minimum(self.key.searchsorted(key), last)
-        there = self.key[at] == key
+        # One call for four cells is most of the traffic, and there each step of numpy costs more than its work: so
+        # each question is asked only when the one before left something open.
+        at = self.key.searchsorted(key)
+        there = self.key.take(at, mode="clip") == key
         if not there.any():
             return np.full(len(key), keys.UNKNOWN)
-        row_area = self.place[at, AREA]
-        found = np.where(there & ((row_area == area) | (row_area < 0) | _unique_in_network(key)), at, keys.UNKNOWN)
-        more = there & (row_area != area) & (self.key[np.minimum(at + 1, last)] == key) & (at < last)
-        for query in np.flatnonzero(more).tolist():
-            found[query] = self._best_of_run(int(key[query]), int(area[query]), int(at[query]))
+        row_area = self.place.take(at, axis=0, mode="clip")[:, AREA]
+        elsewhere = np.flatnonzero(there & (row_area != area))
+        found = np.where(there, at, keys.UNKNOWN)
+        if len(elsewhere):
+            found[elsewhere] = self._in_other_areas(key[elsewhere], area[elsewhere], at[elsewhere])
         return found
 
-    def _best_of_run(self, key: int, area: int, first: int) -> int:
-        """The row for a cell that has rows in several areas."""
-        end = int(self.key.searchsorted(key + 1))
-        areas = self.place[first:end, AREA]
-        same = np.flatnonzero(areas == area)
-        if len(same):
-            return first + int(same[0])
-        if _unique_in_network(np.array([key]))[0]:
-            updated = np.ascontiguousarray(self.place[first:end, UPDATED]).view(np.uint32)
-            return first + int(np.argmax(updated))
-        # Rows are in the order of areas, so one without an area is the first.
-        return first if areas[0] < 0 else keys.UNKNOWN
+    def _in_other_areas(self, key: Ints, area: npt.NDArray[np.int32], first: Ints) -> Ints:
+        """Rows of cells whose first row, the one of the least area, is of another area; -1 where none will do."""
+        unique = _unique_in_network(key)
+        found = np.where(unique | (self.place[first, AREA] < 0), first, keys.UNKNOWN)
+        newest = self._updated(first)
+        open_, at = np.arange(len(key)), first
+        while True:
+            at = at + 1
+            more = self.key.take(at, mode="clip") == key[open_]
+            more &= at < len(self.key)
+            if not more.any():
+                return found
+            open_, at = open_[more], at[more]
+            same = self.place[at, AREA] == area[open_]
+            updated = self._updated(at)
+            # A row of the right area ends the search; until then the row updated last is the best of a unique cell.
+            better = same | (unique[open_] & (updated > newest[open_]))
+            found[open_[better]] = at[better]
+            newest[open_[better]] = updated[better]
+            open_, at = open_[~same], at[~same]
+
+    def _updated(self, row: Ints) -> Ints:
+        updated: Ints = self.place[row, UPDATED].view(np.uint32).astype(np.int64)
+        return updated
 
     def rows_of_key(self, key: int) -> Ints:
         """All rows of a cell key."""
