@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from locsvc.cli.records import Found
     from locsvc.rpc.client import Client
 
+# Steps whose rows are not the cell's own.
+_OTHERS = ("site", "area", "network", "country")
 _LIMIT = click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="Most rows to show.")
 _SERVER = click.option("--server", metavar="HOST:PORT", help="Ask a running server, not the data directory.")
 _CA = click.option("--ca", type=FILE, help="With --server: authority of the server's certificate (PEM); means TLS.")
@@ -98,6 +100,8 @@ def cell(
         output.write_json(found)
     elif rows:
         fallback = str(found.get("fallback", "")).removeprefix("CELL_FALLBACK_").lower().replace("_", " ")
+        if fallback in _OTHERS:
+            output.talk(f"locsvc: the cell itself is not in the data; these are others of its {fallback}")
         parts: list[object] = [
             output.table(records.CELL_COLUMNS, [records.cell_row(row) for row in rows], right=range(1, 11))
         ]

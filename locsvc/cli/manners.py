@@ -50,9 +50,8 @@ class Group(click.Group):
     command_class = Command
 
     def __init__(self, *args: object, examples: str = "", **attributes: object) -> None:
-        super().__init__(
-            *args, **({"subcommand_metavar": "COMMAND ..."} | attributes | {"invoke_without_command": True})
-        )  # type: ignore[arg-type]
+        merged: dict[str, object] = {"subcommand_metavar": "COMMAND ...", **attributes, "invoke_without_command": True}
+        super().__init__(*args, **merged)  # type: ignore[arg-type]
         self.examples = examples
 
     def list_commands(self, ctx: click.Context) -> list[str]:

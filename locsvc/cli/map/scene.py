@@ -130,8 +130,9 @@ class Scene:
         scale, x_px, y_px = _fit(self.near)
         layers = [
             *(f'<path class="land" d="{area.path}"><title>{escape(area.name)}</title></path>' for area in land),
-            '</g><g class="graticule"></g>' + _world(scale, x_px, y_px),
+            '</g><g class="cells">' + _world(scale, x_px, y_px),
             *self._cells(),
+            '</g></g><g class="graticule"></g>' + _world(scale, x_px, y_px),
             *self._outlines(),
             f'<path class="region" d="{shapes.rings_path(self._region, self._decimals)}"/>' if self._region else "",
             f'<circle class="radius" r="{self._estimate.radius_m or 0:.2f}"/>',
