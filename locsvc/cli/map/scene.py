@@ -133,6 +133,7 @@ class Scene:
             '</g><g class="cells">' + _world(scale, x_px, y_px),
             *self._cells(),
             '</g></g><g class="graticule"></g>' + _world(scale, x_px, y_px),
+            *(f'<path class="border" d="{area.path}"/>' for area in land),
             *self._outlines(),
             f'<path class="region" d="{shapes.rings_path(self._region, self._decimals)}"/>' if self._region else "",
             f'<circle class="radius" r="{self._estimate.radius_m or 0:.2f}"/>',
@@ -157,7 +158,8 @@ class Scene:
         return [
             f'<path class="cell s{c.shade}{"" if c.within else " out"}" d="{c.path}" data-mass="{c.mass:.4g}"'
             f' data-cell="{c.cell:x}" data-res="{c.resolution}"/>'
-            for c in cells
+            # Finer cells over coarser ones, which are drawn a little too wide.
+            for c in sorted(cells, key=lambda c: c.resolution)
         ]
 
     def _outlines(self) -> list[str]:

@@ -81,9 +81,10 @@ def cell_paths(trace: model.Trace, region: model.Region | None, plane: Projectio
     shades = np.searchsorted(SHADES, np.cumsum(trace.masses) - np.asarray(trace.masses), side="right")
     rings = _project_rings([h3.cell_to_boundary(cell) for cell in trace.cells], plane)
     inside = _members(trace.cells, region)
+    finest = max(int(h3.get_resolution(cell)) for cell in trace.cells)
     return [
         CellPath(
-            rings_path([ring], decimals),
+            rings_path([ring if cell in inside else _widened(ring, finest - h3.get_resolution(cell))], decimals),
             min(int(shade), len(SHADES) - 1),
             mass,
             cell,
@@ -92,6 +93,11 @@ def cell_paths(trace: model.Trace, region: model.Region | None, plane: Projectio
         )
         for ring, shade, mass, cell in zip(rings, shades, trace.masses, trace.cells, strict=True)
     ]
+
+
+def _widened(ring: Plane, levels: int) -> Plane:
+    """A cell that is coarser than others, a little wider: seven children do not tile their parent and leave slivers."""
+    return ring if levels <= 0 else ring.mean(axis=0) + 1.12 * (ring - ring.mean(axis=0))
 
 
 def _members(cells: Sequence[int], region: model.Region | None) -> frozenset[int]:
