@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from locsvc.model import Radio
 from locsvc.reference.cells import files, keys
-from locsvc.reference.cells.circles import group_circles, in_chunks
+from locsvc.reference.cells.circles import DEFAULT_RANGE_M, group_circles, in_chunks
 from locsvc.reference.cells.columns import (
     AREA,
     LATITUDE,
@@ -33,8 +33,6 @@ TILE_RESOLUTION = 6
 # Rows get the tile of the middle of their hundredth of a degree: one call of the library for all rows there. Which
 # tile a row at a border falls into does not matter, because the tile's box is that of the rows that are in it.
 TILE_GRAIN_PER_DEGREE = 100
-# Range of a cell that states none, by radio (sheet 05: "Prior radius when range=0").
-DEFAULT_RANGE_M = np.array([2_000.0, 5_000.0, 3_000.0, 2_000.0, 1_000.0])
 
 
 def write_cells(directory: Path, columns: CellColumns) -> tuple[int, int]:

@@ -15,6 +15,8 @@ Ints = npt.NDArray[np.int64]
 # Columns of a circle: middle, radius, typical range of a member, number of members.
 CIRCLE_LATITUDE, CIRCLE_LONGITUDE, CIRCLE_RADIUS, CIRCLE_RANGE, CIRCLE_COUNT = range(5)
 CIRCLE_WIDTH = 5
+# Range of a cell that states none, by radio (sheet 05: "Prior radius when range=0").
+DEFAULT_RANGE_M = np.array([2_000.0, 5_000.0, 3_000.0, 2_000.0, 1_000.0])
 HELD = 0.9
 HALF_TURN = round(180 * PER_DEGREE)
 LOW_BITS = 0xFFFFFFFF

@@ -17,6 +17,8 @@ from locsvc.reference.cells.circles import (
     CIRCLE_LONGITUDE,
     CIRCLE_RADIUS,
     CIRCLE_RANGE,
+    CIRCLE_WIDTH,
+    DEFAULT_RANGE_M,
 )
 from locsvc.reference.cells.columns import (
     AREA,
@@ -27,9 +29,15 @@ from locsvc.reference.cells.columns import (
     SAMPLES,
     updated_seconds,
 )
+from locsvc.reference.cells.regions import (
+    PLACE_COUNT,
+    PLACE_LATITUDE,
+    PLACE_LONGITUDE,
+    PLACE_RANGE,
+    regions_of,
+)
 from locsvc.reference.cells.table import CellTable
 from locsvc.reference.cells.types import CellPlaces, CellQueries, CellRow
-from locsvc.reference.countries import countries_by_mcc
 from locsvc.reference.snapshot import Entry
 
 Ints = npt.NDArray[np.int64]
@@ -37,21 +45,15 @@ Floats = npt.NDArray[np.float64]
 
 # Least range of a step, metres. Members that are known may all stand in one place; the cell that is not known need not.
 # Each is larger than the typical range of the step before: a macro cell of a town reaches some 1 km (sheet 05: 2 km is
-# the prior of an LTE cell whose range nobody stated), a tracking area holds tens of sites, a network a region at least.
-LEAST_RANGE_M = {
-    CellFallback.PHYSICAL_IDENTITY: 1_000.0,
-    CellFallback.SITE: 1_500.0,
-    CellFallback.AREA: 5_000.0,
-    CellFallback.NETWORK: 25_000.0,
-    CellFallback.COUNTRY: 50_000.0,
-}
+# the prior of an LTE cell whose range nobody stated), a tracking area holds tens of sites. `regions` has the last two.
+LEAST_PHYSICAL_M = 1_000.0
+# By how much the identity's possible re-use widens a row that was found by channel and physical identity only.
+PHYSICAL_WIDENING = 1.25
+LEAST_RANGE_M = {CellFallback.SITE: 1_500.0, CellFallback.AREA: 5_000.0}
 # Radius that a group has before any member is known, weighing as much as 3 members: the farthest of m known cells is
 # exceeded by the next one in one of m + 1 cases, so a group of one or two says little about its size.
 PRIOR_RADIUS_M = {CellFallback.SITE: 500.0, CellFallback.AREA: 12_000.0}
 PRIOR_MEMBERS = 3.0
-# A dataset may cover a part of its country only, and a cell that it does not have is then more likely outside that
-# part: a network never gets less than this share of the country's radius, a country never less than that.
-LEAST_SHARE_OF_COUNTRY = {CellFallback.NETWORK: 0.25, CellFallback.COUNTRY: 0.5}
 # Same channel and identity at less than this many times the distance of the nearest: either may be meant.
 AMBIGUOUS_DISTANCE_RATIO = 2.0
 # Antennas of one mast with the same identity on several channels.
@@ -100,7 +102,8 @@ class CellStore:
 
     def __init__(self, tables: Sequence[CellTable]) -> None:
         self._tables = sorted(tables, key=lambda t: (not t.masts, -t.built_at, t.name))
-        self._country_circles = _shipped_circles()
+        self._with_pci = [table for table in self._tables if table.pci is not None]
+        self._regions = regions_of(self._tables)
 
     @staticmethod
     def open(entries: Sequence[Entry]) -> CellStore:
@@ -200,19 +203,18 @@ class CellStore:
 
     def _fill_groups(self, answer: _Answer, queries: CellQueries, network: Ints, key: Ints) -> None:
         self._fill_level(answer, CellFallback.SITE, keys.site_keys(key))
-        if answer.step.all():
-            return
         known_area = keys.known_areas(queries.radio, queries.area)
         self._fill_level(answer, CellFallback.AREA, keys.area_keys(network, queries.area, known_area))
-        if answer.step.all():
+        at = np.flatnonzero(answer.step == 0)
+        if not len(at):
             return
-        known = (queries.mcc > 0) & (queries.mcc <= keys.MAX_MCC)
-        mcc = np.where(known, queries.mcc, 0).astype(np.int64)
-        known_mnc = known & (queries.mnc >= 0) & (queries.mnc <= keys.MAX_MNC)
-        both = (mcc << keys.MNC_BITS) | np.where(known_mnc, queries.mnc, 0)
-        self._fill_level(answer, CellFallback.NETWORK, np.where(known_mnc, both, keys.UNKNOWN), mcc)
-        self._fill_level(answer, CellFallback.COUNTRY, np.where(known, mcc, keys.UNKNOWN), mcc)
-        self._fill_countries(answer, mcc)
+        region = self._regions.find(queries.mcc[at], queries.mnc[at])
+        place = self._regions.place[region]
+        answer.step[at] = self._regions.step[region]
+        answer.latitude_deg[at] = place[:, PLACE_LATITUDE]
+        answer.longitude_deg[at] = place[:, PLACE_LONGITUDE]
+        answer.range_m[at] = place[:, PLACE_RANGE]
+        answer.samples[at] = np.nan_to_num(place[:, PLACE_COUNT])
 
     def _fill_rows(self, answer: _Answer, at: Ints | slice, table: CellTable, row: Ints) -> None:
         place = table.place.take(row, axis=0)
@@ -229,11 +231,13 @@ class CellStore:
             answer.azimuth_deg[at] = table.azimuth_deg[row]
 
     def _fill_physical(self, answer: _Answer, queries: CellQueries, network: Ints) -> None:
+        if not self._with_pci or not (queries.pci >= 0).any():
+            return
         asked = np.flatnonzero((answer.step == 0) & _askable(queries, network))
         if not len(asked):
             return
         best_m = np.full(len(asked), np.inf)
-        for table in self._tables:
+        for table in self._with_pci:
             query, row, metres = table.near(
                 network[asked],
                 queries.pci[asked],
@@ -252,47 +256,36 @@ class CellStore:
             self._fill_rows(answer, at, table, row[first])
             answer.step[at] = CellFallback.PHYSICAL_IDENTITY
             spread = _ambiguity(table, query, row, metres, first)
-            stated = np.nan_to_num(answer.range_m[at], nan=0.0)
-            answer.range_m[at] = np.maximum(stated, LEAST_RANGE_M[CellFallback.PHYSICAL_IDENTITY]) + spread
+            stated = answer.range_m[at]
+            range_m = np.where(np.isnan(stated), DEFAULT_RANGE_M[queries.radio[at]], stated)
+            answer.range_m[at] = np.maximum(range_m, LEAST_PHYSICAL_M) * PHYSICAL_WIDENING + spread
 
-    def _fill_level(self, answer: _Answer, step: CellFallback, key: Ints, mcc: Ints | None = None) -> None:
+    def _fill_level(self, answer: _Answer, step: CellFallback, key: Ints) -> None:
         """Fill what is open from groups of one level; of several imports the one that knows most of the group."""
         at = np.flatnonzero((answer.step == 0) & (key >= 0))
         if not len(at):
             return
-        best = np.zeros((len(at), 5), np.float32)
+        best = np.zeros((len(at), CIRCLE_WIDTH))
         for table in self._tables:
             level = table.levels[step.name.lower()]
             group = level.find(key[at])
             there = np.flatnonzero(group >= 0)
-            circle = level.circle[group[there]]
-            larger = circle[:, CIRCLE_COUNT] > best[there, CIRCLE_COUNT]
-            best[there[larger]] = circle[larger]
-        known = best[:, CIRCLE_COUNT] > 0
-        at, best = at[known], best[known].astype(np.float64)
-        radius = best[:, CIRCLE_RADIUS]
-        if step in PRIOR_RADIUS_M:
-            count = best[:, CIRCLE_COUNT]
-            drawn = (count * radius + PRIOR_MEMBERS * PRIOR_RADIUS_M[step]) / (count + PRIOR_MEMBERS)
-            radius = np.maximum(radius, drawn)
-        if mcc is not None and step in LEAST_SHARE_OF_COUNTRY:
-            radius = np.maximum(radius, LEAST_SHARE_OF_COUNTRY[step] * self._country_circles[mcc[at], 2])
+            if len(there):
+                circle = level.circle[group[there]]
+                larger = circle[:, CIRCLE_COUNT] > best[there, CIRCLE_COUNT]
+                best[there[larger]] = circle[larger]
+        known = np.flatnonzero(best[:, CIRCLE_COUNT])
+        if not len(known):
+            return
+        at, best = at[known], best[known]
+        radius, count = best[:, CIRCLE_RADIUS], best[:, CIRCLE_COUNT]
+        drawn = (count * radius + PRIOR_MEMBERS * PRIOR_RADIUS_M[step]) / (count + PRIOR_MEMBERS)
         answer.step[at] = step
         answer.latitude_deg[at] = best[:, CIRCLE_LATITUDE]
         answer.longitude_deg[at] = best[:, CIRCLE_LONGITUDE]
-        answer.range_m[at] = np.maximum(radius + best[:, CIRCLE_RANGE], LEAST_RANGE_M[step])
-        answer.samples[at] = best[:, CIRCLE_COUNT]
-
-    def _fill_countries(self, answer: _Answer, mcc: Ints) -> None:
-        shipped = self._country_circles[mcc]
-        # A dataset that covers little of the country is no better than the table.
-        wider = (answer.step == CellFallback.COUNTRY) & (answer.range_m < shipped[:, 2])
-        at = np.flatnonzero(((answer.step == 0) | wider) & (shipped[:, 2] > 0))
-        answer.step[at] = CellFallback.COUNTRY
-        answer.latitude_deg[at] = shipped[at, 0]
-        answer.longitude_deg[at] = shipped[at, 1]
-        answer.range_m[at] = np.maximum(shipped[at, 2], LEAST_RANGE_M[CellFallback.COUNTRY])
-        answer.samples[at] = 0
+        range_m = np.maximum(radius, drawn) + best[:, CIRCLE_RANGE]
+        answer.range_m[at] = np.maximum(range_m, LEAST_RANGE_M[step])
+        answer.samples[at] = count
 
 
 def _ambiguity(table: CellTable, query: Ints, row: Ints, metres: Floats, first: Ints) -> Floats:
@@ -354,11 +347,3 @@ def _row(table: CellTable, row: int, near: tuple[float, float]) -> CellRow:
 
 def _known(number: int | np.int16 | np.int32) -> int | None:
     return int(number) if number >= 0 else None
-
-
-def _shipped_circles() -> Floats:
-    """Latitude, longitude, radius by mobile country code, (1000, 3) float64; radius 0: no country."""
-    circles = np.zeros((keys.MAX_MCC + 1, 3))
-    for mcc, country in countries_by_mcc().items():
-        circles[mcc] = country.latitude_deg, country.longitude_deg, country.radius_m
-    return circles

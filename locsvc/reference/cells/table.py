@@ -247,8 +247,8 @@ def boxes_around(
 def _find(ordered: Ints, key: Ints) -> Ints:
     if not len(ordered):
         return np.full(len(key), keys.UNKNOWN)
-    at = np.minimum(ordered.searchsorted(key), len(ordered) - 1)
-    return np.where(ordered[at] == key, at, keys.UNKNOWN)
+    at = ordered.searchsorted(key)
+    return np.where(ordered.take(at, mode="clip") == key, at, keys.UNKNOWN)
 
 
 def _unique_in_network(key: Ints) -> npt.NDArray[np.bool_]:
