@@ -46,8 +46,10 @@ class Claims:
 
 @dataclass(slots=True)
 class EllipseClaims(Claims):
-    """Circles and ellipses of devices: sigma_major_m, sigma_minor_m as claimed (NaN: unknown), orientation_deg of the
-    major axis, method int64 (PositioningMethod).
+    """Circles and ellipses of devices.
+
+    sigma_major_m, sigma_minor_m as claimed (NaN: unknown), orientation_deg of the major axis, method int64
+    (PositioningMethod).
     """
 
     sigma_major_m: Floats
@@ -82,8 +84,10 @@ class PolygonClaims(Claims):
 
 @dataclass(slots=True)
 class CellClaims(Claims):
-    """Cells as the cell dataset placed them: step int64 (CellFallback), range_m (NaN unknown), samples,
-    azimuth_deg (NaN unknown), timing_advance (NaN unknown), radio int64, neighbour bool.
+    """Cells as the cell dataset placed them.
+
+    step int64 (CellFallback), range_m (NaN unknown), samples, azimuth_deg (NaN unknown), timing_advance (NaN unknown),
+    radio int64, neighbour bool.
     """
 
     step: Ints
@@ -159,7 +163,8 @@ def _made(claims: Claims, share: Floats, scale_m: Floats, blocks: list[_Block], 
 def _aged_share(share: Floats, age_s: Floats, p: Parameters) -> Floats:
     """Outlier share after `age_s`: grows towards `stale_outlier_share`, which it never passes for its age alone."""
     grown = 1 - np.exp(-np.maximum(age_s - p.time["fresh_s"], 0.0) / p.time["stale_growth_s"])
-    return share + np.maximum(p.time["stale_outlier_share"] - share, 0.0) * grown
+    result: Floats = share + np.maximum(p.time["stale_outlier_share"] - share, 0.0) * grown
+    return result
 
 
 def _moved(age_s: Floats, p: Parameters) -> list[tuple[Floats, Floats]]:
@@ -441,7 +446,9 @@ def gather(made: list[Made]) -> tuple[Densities, Ints]:
         values = []
         for i, b in blocks:
             value = b.columns.get(name)
-            filled = np.full(len(b.piece), default, kind) if value is None else value.astype(kind, copy=False)
+            filled: npt.NDArray[np.generic] = (
+                np.full(len(b.piece), default, kind) if value is None else value.astype(kind, copy=False)
+            )
             values.append(filled + first_corner[i] if name == "first_corner" else filled)
         columns[name] = np.concatenate(values)[rows]
     densities = Densities(

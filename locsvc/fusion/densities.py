@@ -1,4 +1,4 @@
-"""What each piece of evidence says about the ground: normalised densities, evaluated for all pieces of all calls at once.
+"""What evidence says about the ground: normalised densities, evaluated for all pieces of all calls at once.
 
 A piece of evidence is a mixture of components (rows here) of one of three families, with an outlier share:
 
@@ -166,7 +166,8 @@ def _ranges(starts: Ints, counts: Ints) -> Ints:
     """
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
-    return np.arange(total) + np.repeat(starts - (ends - counts), counts)
+    result: Ints = np.arange(total) + np.repeat(starts - (ends - counts), counts)
+    return result
 
 
 def prepare(densities: Densities, calls: int, anchor: Floats) -> Prepared:
@@ -260,6 +261,28 @@ def evaluate(rows: Rows, vectors: Floats32, blur_m2: Floats) -> Evaluation:
         np.add.reduceat(detail, rows.call_starts, axis=0),
         mixture,
     )
+
+
+def log_all_wrong(prepared: Prepared, vectors: Floats) -> Floats:
+    """Log of the product of e_i * B_i, (calls, places) float64, in the units of `Evaluation.log_posterior`.
+
+    `vectors` (calls, places, 3) float64, unit vectors less the call's anchor.
+    """
+    d = prepared.densities
+    first = prepared.plane[prepared.first_component].astype(np.float64)
+    at = vectors[d.call]
+    distance2 = np.zeros(at.shape[:2])
+    for axis in (0, 4):
+        metres = at[:, :, 0] * first[:, None, axis]
+        metres += at[:, :, 1] * first[:, None, axis + 1]
+        metres += at[:, :, 2] * first[:, None, axis + 2]
+        metres += first[:, None, axis + 3]
+        distance2 += metres * metres
+    scale2 = (d.outlier_scale_m**2)[:, None]
+    height = np.log(d.outlier_share / (2 * math.pi * d.outlier_scale_m**2)) - prepared.log_reference
+    log = height[:, None] - 2 * np.log1p(distance2 / (2 * scale2))
+    result: Floats = np.add.reduceat(log * d.exponent[:, None], prepared.first_piece, axis=0)
+    return result
 
 
 def _column(values: Floats) -> Floats32:

@@ -20,9 +20,9 @@ import h3.api.numpy_int as h3
 import numpy as np
 
 from locsvc.fusion import lattice
-from locsvc.fusion.densities import HEXAGON_VARIANCE, Densities, Prepared, evaluate, prepare
+from locsvc.fusion.densities import HEXAGON_VARIANCE, Densities, Prepared, evaluate, log_all_wrong, prepare
 from locsvc.fusion.lattice import FINEST, Frames
-from locsvc.geo import SEMI_MAJOR_AXIS_M, unit_vectors
+from locsvc.geo import SEMI_MAJOR_AXIS_M, destination, latitudes_longitudes, unit_vectors
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -41,25 +41,31 @@ ENOUGH_CELLS = 40
 SPLIT_WIDTHS = (12, 24, 64)
 SPLIT_WIDE = SPLIT_WIDTHS[-1]
 # A cell in which evidence hides is split after the rest is done only while there are few of them.
-HIDDEN_CELLS = 24
-# A cell with this much of the mass in which evidence hides (Evaluation.sharpness) is split even when the rest is done...
+HIDDEN_CELLS = 64
+# A cell with this much of the mass in which evidence hides (Evaluation.sharpness) is split when the rest is done.
 HIDDEN_MASS, HIDDEN_SHARPNESS = 2e-3, 0.5
 # The lightest cells of each level that together hold less than this part of the mass are dropped.
 NEGLIGIBLE = 3e-5
-# Finest cells: 1.5 m edge. Nothing that is known of a caller is finer.
-FINEST_ANSWER = 14
+# Finest cells: 0.6 m edge, the end of H3.
+FINEST_ANSWER = FINEST
 # A disk of two rings reaches this many mean edges from a place in its middle cell, at the least, over the globe.
 REACH_TWO_RINGS = 2.2
 # Coarsest roots: a pentagon of resolution 2 still lies wholly at sea.
 COARSEST_ROOT = 2
 MOST_RINGS = 11
+FEW_ROOTS = 64
+# Rings around the first cells on which the mass elsewhere is summed, out to so many scales of the wide densities (1e-3
+# of one lies beyond) or reaches of the cells, at the most half round the globe.
+FAR_RINGS, FAR_BEARINGS = 8, 6
+FAR_SCALES, FAR_REACHES = 45.0, 4.0
+HALF_ROUND_M = 1.9e7
 
 
 @dataclass(slots=True)
 class Leaves:
     """Cells of the posterior, flat; rows of one call stand together, calls ascending, densest cell first.
 
-    call int64; cell uint64; mass float64, summing to 1 a call; area_m2 float64; vectors (3, leaves) float32, unit
+    call int64; cell uint64; mass float64, summing to 1 a call less what is elsewhere; area_m2 float64; vectors (3, leaves) float32, unit
     vector of the centre less the call's anchor; starts (calls,) int64, first row of each call.
     """
 
@@ -98,7 +104,8 @@ class _Progress:
     """What is known of each call while its cells are being refined, (calls,)."""
 
     log_peak: Floats
-    leaf_mass: Floats  # in units of exp(log_peak)
+    leaf_mass: Floats  # in units of exp(log_peak), elsewhere included
+    log_elsewhere: Floats  # mass outside of all cells
     enough: npt.NDArray[np.bool_]
     parts: list[tuple[Ints, Cells, Floats32, Floats, Floats32]]
 
@@ -117,7 +124,8 @@ def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
     """
     levels, anchor = _roots(densities, calls, confidence)
     prepared = prepare(densities, calls, anchor)
-    progress = _Progress(np.full(calls, -np.inf), np.zeros(calls), np.zeros(calls, bool), [])
+    log_elsewhere = _log_elsewhere(prepared, _covered_m(levels, calls))
+    progress = _Progress(log_elsewhere, np.ones(calls), log_elsewhere.copy(), np.zeros(calls, bool), [])
     while levels:
         split: list[tuple[int, _Level]] = []
         for level in levels:
@@ -132,7 +140,42 @@ def _outlier_reach_m(d: Densities, confidence: Floats) -> Floats:
     The mass e * B outside is kept below a fifth of what the confidence leaves out; B holds 1 - 1 / (1 + r^2 / 2 s^2).
     """
     room = 5 * d.outlier_share / (1 - confidence[d.call])
-    return d.outlier_scale_m * np.sqrt(2 * np.maximum(room - 1, 0.0))
+    result: Floats = d.outlier_scale_m * np.sqrt(2 * np.maximum(room - 1, 0.0))
+    return result
+
+
+def _covered_m(levels: list[_Level], calls: int) -> Floats:
+    """Radius (calls,) of a disc as large as the first cells of each call together, metres."""
+    radius = np.empty(calls)
+    for level in levels:
+        _, area = lattice.directions_and_areas(level.frames, level.resolution)
+        radius[level.calls] = np.sqrt(np.cumsum(np.where(level.valid, area, 0.0), axis=1)[:, -1] / math.pi)
+    return radius
+
+
+def _log_elsewhere(prepared: Prepared, covered_m: Floats) -> Floats:
+    """Log mass (calls,) outside of the first cells: all pieces wrong, in the units of `evaluate`.
+
+    The product of the wide densities alone, summed over rings around the anchor from where the cells end.
+    """
+    d = prepared.densities
+    farthest = np.maximum(
+        FAR_SCALES * np.maximum.reduceat(d.outlier_scale_m, prepared.first_piece), FAR_REACHES * covered_m
+    )
+    step = np.log(farthest / covered_m) / FAR_RINGS
+    length = covered_m[:, None] * np.exp((np.arange(FAR_RINGS) + 0.5) * step[:, None])
+    ring_area = 2 * math.pi * length**2 * step[:, None]
+    lat, lng = latitudes_longitudes(prepared.anchor)
+    bearing = (np.arange(FAR_BEARINGS) + 0.5) * (360.0 / FAR_BEARINGS)
+    reach = np.minimum(np.repeat(length, FAR_BEARINGS, axis=1), HALF_ROUND_M)
+    place = unit_vectors(*destination(lat[:, None], lng[:, None], np.tile(bearing, FAR_RINGS), reach))
+    log = log_all_wrong(prepared, place - prepared.anchor[:, None, :])
+    area = np.repeat(ring_area, FAR_BEARINGS, axis=1) / FAR_BEARINGS
+    peak = log.max(axis=1)
+    # A sum along the row, term by term: the same for a call alone and in a batch.
+    total = np.cumsum(np.exp(log - peak[:, None]) * area, axis=1)[:, -1]
+    result: Floats = peak + np.log(total)
+    return result
 
 
 def _roots(d: Densities, calls: int, confidence: Floats) -> tuple[list[_Level], Floats]:
@@ -152,22 +195,18 @@ def _roots(d: Densities, calls: int, confidence: Floats) -> tuple[list[_Level], 
         found.append(_roots_of_call(lat[a:b], lng[a:b], radii[a:b]))
     narrowest = starts + np.array([int(np.argmin(support[a:b])) for a, b in zip(starts, ends, strict=True)])
     anchor[:] = unit_vectors(d.latitude_deg[narrowest], d.longitude_deg[narrowest])
-    levels = []
-    for width, (low, high) in ((64, (0, 64)), (7 * SPLIT_WIDE, (64, 1 << 30))):
-        rows = [i for i, (f, _) in enumerate(found) if low < len(f.cell) <= high]
-        if rows:
-            levels.append(
-                _padded(
-                    np.array(rows),
-                    [found[i] for i in rows],
-                    max(width, max(len(found[i][0].cell) for i in rows) if width > 64 else width),
-                )
-            )
-    return levels, anchor
+    return [_padded(rows, [found[i] for i in rows.tolist()]) for rows in _by_width(found)], anchor
 
 
-def _padded(calls: Ints, found: list[tuple[Frames, int]], width: int) -> _Level:
-    shape = (len(found), width)
+def _by_width(found: list[tuple[Frames, int]]) -> list[Ints]:
+    """Calls with few first cells, and calls with many: a wide one must not make all rows wide."""
+    counts = np.array([len(f.cell) for f, _ in found])
+    few = counts <= FEW_ROOTS
+    return [rows for rows in (np.nonzero(few)[0], np.nonzero(~few)[0]) if len(rows)]
+
+
+def _padded(calls: Ints, found: list[tuple[Frames, int]]) -> _Level:
+    shape = (len(found), max(len(f.cell) for f, _ in found))
     frames = Frames(
         np.zeros(shape, np.uint64),
         np.zeros(shape, np.int64),
@@ -198,7 +237,7 @@ def _roots_of_call(lat: list[float], lng: list[float], radii: list[float]) -> tu
         if apart + r > covered:
             disks.append(lattice.disk(lat[i], lng[i], resolution, 1 if r <= _reach_m(resolution, 1) else rings))
     frames = disks[0] if len(disks) == 1 else _union(disks)
-    return _without_pentagons(frames, resolution), resolution
+    return _without_pentagons(frames), resolution
 
 
 def _quick_distance_m(lat1: float, lng1: float, lat2: float, lng2: float) -> float:
@@ -215,7 +254,7 @@ def _reach_m(resolution: int, rings: int) -> float:
 
 def _resolution_and_rings(radius_m: float) -> tuple[int, int]:
     """Finest resolution at which two rings reach `radius_m`; more rings where cells cannot be coarser."""
-    for resolution in range(FINEST_ANSWER - 1, COARSEST_ROOT - 1, -1):
+    for resolution in range(FINEST_ANSWER - 2, COARSEST_ROOT - 1, -1):
         if _reach_m(resolution, 2) >= radius_m:
             return resolution, 2
     rings = 2
@@ -240,12 +279,10 @@ def _union(disks: list[Frames]) -> Frames:
 _PENTAGONS = frozenset(int(p) for r in range(FINEST + 1) for p in h3.get_pentagons(r))
 
 
-def _without_pentagons(frames: Frames, resolution: int) -> Frames:
+def _without_pentagons(frames: Frames) -> Frames:
     """The frames less the pentagons, whose children have no common axes: twelve cells, all at sea."""
-    # Only base cells that are pentagons hold one: a cheap look at the first digits keeps the set out of most calls.
-    _ = resolution
-    keep = [c not in _PENTAGONS for c in frames.cell.tolist()]
-    return frames if all(keep) else frames.take(np.nonzero(keep)[0])
+    keep = np.array([c not in _PENTAGONS for c in frames.cell.tolist()])
+    return frames if keep.all() else frames.take(np.nonzero(keep)[0])
 
 
 def _refine(level: _Level, prepared: Prepared, progress: _Progress, confidence: Floats) -> list[tuple[int, _Level]]:
@@ -371,7 +408,7 @@ def _gather(progress: _Progress, calls: int) -> Leaves:
     call, cell, area, vectors = call[order], cell[order], area[order], vectors[:, order]
     mass = density[order] * area
     starts = np.searchsorted(call, np.arange(calls))
-    total = np.add.reduceat(mass, starts)
+    total = np.add.reduceat(mass, starts) + np.exp(progress.log_elsewhere - progress.log_peak)
     return Leaves(call, cell, mass / total[call], area, vectors, starts)
 
 

@@ -75,7 +75,8 @@ def _build() -> _Icosahedron:
 
     def flat(face: int, corner: int) -> Floats:
         p = corners[corner]
-        return np.array([p @ axis_u[face], p @ axis_v[face]]) / (p @ center[face])
+        result: Floats = np.array([p @ axis_u[face], p @ axis_v[face]]) / (p @ center[face])
+        return result
 
     neighbour, normal = np.zeros((20, 3), np.int64), np.zeros((20, 3, 2))
     turn, shift = np.zeros((20, 3)), np.zeros((20, 3, 2))

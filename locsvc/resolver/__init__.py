@@ -20,6 +20,7 @@ from locsvc.model import (
     Alternative,
     Call,
     CellScan,
+    Contribution,
     DeviceReport,
     Ellipse,
     EvidenceKind,
@@ -123,7 +124,7 @@ class Resolver:
         traced: bool,
     ) -> list[tuple[LocationEstimate, Trace]]:
         wanted = [confidences] * len(calls) if isinstance(confidences, int | float) else list(confidences)
-        times = [None] * len(calls) if as_of is None else list(as_of)
+        times: list[float | None] = [None] * len(calls) if as_of is None else list(as_of)
         result: list[tuple[LocationEstimate, Trace]] = []
         for start in range(0, len(calls), CHUNK):
             part = slice(start, start + CHUNK)
@@ -290,7 +291,7 @@ def _read_call(
     if call.calling_number and not asked_line:
         slot = notes.add(Slot(number, "calling_number", "", EvidenceKind.LINE_LOOKUP))
         lookups.append(LineAsked(slot, call.calling_number, None, implied=True))
-    claim_fixes(fixes, bool(waiting), devices, notes, parameters)
+    claim_fixes(fixes, devices, notes, parameters, has_cells=bool(waiting))
     near = NOWHERE
     if fixes:
         newest = min(fixes, key=lambda f: f.age_s)
@@ -301,7 +302,7 @@ def _read_call(
 
 @dataclass(slots=True)
 class _Explained:
-    contributions: list[tuple[explain.Contribution, ...]]
+    contributions: list[tuple[Contribution, ...]]
     conflict: list[bool]
     altitudes: list[list[tuple[float, float | None, str, float]]]
 
@@ -309,7 +310,7 @@ class _Explained:
 def _explain(notes: Notes, fused: _Fused | None, parameters: Parameters) -> _Explained:
     """Contributions of all calls, in the order of their slots; conflicts are warned of."""
     calls = len(notes.warnings)
-    contributions: list[list[explain.Contribution]] = [[] for _ in range(calls)]
+    contributions: list[list[Contribution]] = [[] for _ in range(calls)]
     conflict = [False] * calls
     altitudes: list[list[tuple[float, float | None, str, float]]] = [[] for _ in range(calls)]
     of_slot: dict[int, tuple[float, float, float, float]] = {}

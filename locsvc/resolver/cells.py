@@ -1,4 +1,4 @@
-"""Cell scans to claims: serving cells placed first, neighbours near them, each by the best step of the fallback chain."""
+"""Cell scans to claims: serving cells placed first, neighbours near them, each by the best step that knows it."""
 
 from __future__ import annotations
 
@@ -173,9 +173,7 @@ def _claim(
             continue
         if step not in _KNOWN_STEPS:
             _wider(a, slot, reference, notes)
-        elif step == CellFallback.CENTROID or step == CellFallback.SECTOR:
-            found[i] = (lat, lng)
-        if step in {CellFallback.PHYSICAL_IDENTITY, CellFallback.SITE}:
+        if step <= CellFallback.SITE:
             found[i] = (lat, lng)
         slot.placed = True
         radio = a.measurement.radio or Radio.LTE
@@ -231,5 +229,5 @@ def _not_placed(a: CellAsked, slot: Slot, reference: Reference, notes: Notes) ->
 def cell_claims(rows: CellRows) -> CellClaims:
     """The collected cells as arrays."""
     c = np.array(rows.cells, dtype=np.float64).reshape(-1, 13).T
-    whole = [c[i].astype(np.int64) for i in (0, 1, 6, 11)]
-    return CellClaims(whole[0], whole[1], *c[2:6], whole[2], *c[7:11], whole[3], c[12] > 0)
+    call, order, step, radio = (c[i].astype(np.int64) for i in (0, 1, 6, 11))
+    return CellClaims(call, order, c[2], c[3], c[4], c[5], step, c[7], c[8], c[9], c[10], radio, c[12] > 0)

@@ -31,6 +31,8 @@ from locsvc.resolver.slots import Notes, Slot
 from locsvc.units import UNSTATED_CONFIDENCE, sigmas_of_circle, sigmas_of_height
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from locsvc.fusion.parameters import Parameters
 
 # Coordinates that agree to 1e-5 degrees (a metre, the last digit of an AML message) are one fix.
@@ -140,7 +142,7 @@ def _altitude(report: DeviceReport, shape: Shape) -> tuple[float, float | None, 
     return None
 
 
-def claim_fixes(fixes: list[Fix], has_cells: bool, rows: DeviceRows, notes: Notes, parameters: Parameters) -> None:
+def claim_fixes(fixes: list[Fix], rows: DeviceRows, notes: Notes, parameters: Parameters, *, has_cells: bool) -> None:
     """Adds the claims of one call's fixes to `rows`; fixes that repeat another are set aside.
 
     The newest and best stated of several that are the same fix stays. Further fixes of a method repeat most of the
@@ -221,22 +223,27 @@ def _corners(polygon: Polygon, center: LatLng) -> list[tuple[float, float]]:
 def ellipse_claims(rows: DeviceRows) -> EllipseClaims:
     """The collected circles and ellipses as arrays."""
     c = _columns(rows.ellipses, 10)
-    return EllipseClaims(c[0].astype(np.int64), c[1].astype(np.int64), *c[2:9], c[9].astype(np.int64))
+    return EllipseClaims(_whole(c, 0), _whole(c, 1), c[2], c[3], c[4], c[5], c[6], c[7], c[8], _whole(c, 9))
 
 
 def band_claims(rows: DeviceRows) -> BandClaims:
     """The collected arc bands as arrays."""
     c = _columns(rows.bands, 12)
-    return BandClaims(c[0].astype(np.int64), c[1].astype(np.int64), *c[2:11], c[11].astype(np.int64))
+    return BandClaims(_whole(c, 0), _whole(c, 1), c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], _whole(c, 11))
 
 
 def polygon_claims(rows: DeviceRows) -> PolygonClaims:
     """The collected polygons as arrays."""
     c = _columns(rows.polygons, 10)
     corners = np.array(rows.corners, dtype=np.float64).reshape(-1, 2)
-    whole = [c[i].astype(np.int64) for i in (0, 1, 6, 7, 9)]
-    return PolygonClaims(whole[0], whole[1], *c[2:6], whole[2], whole[3], c[8], whole[4], corners[:, 0], corners[:, 1])
+    call, order, first, count, method = (c[i].astype(np.int64) for i in (0, 1, 6, 7, 9))
+    return PolygonClaims(call, order, c[2], c[3], c[4], c[5], first, count, c[8], method, corners[:, 0], corners[:, 1])
 
 
 def _columns(rows: list[tuple[float, ...]], width: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     return np.array(rows, dtype=np.float64).reshape(-1, width).T
+
+
+def _whole(columns: np.ndarray[tuple[int, int], np.dtype[np.float64]], i: int) -> npt.NDArray[np.int64]:
+    result: npt.NDArray[np.int64] = columns[i].astype(np.int64)
+    return result

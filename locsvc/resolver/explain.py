@@ -64,7 +64,7 @@ def unplaced(slot: Slot) -> Contribution:
     )
 
 
-def placed(slot: Slot, trust: float, agreement: float, share: float, distance_m: float, stale: bool) -> Contribution:
+def placed(slot: Slot, trust: float, agreement: float, share: float, distance_m: float, *, stale: bool) -> Contribution:
     """The contribution of a piece that was fused.
 
     Parameters
@@ -80,7 +80,7 @@ def placed(slot: Slot, trust: float, agreement: float, share: float, distance_m:
     stale
         Whether it is older than the newest evidence by minutes.
     """
-    reason, disposition = _verdict(slot, trust, agreement, share, stale)
+    reason, disposition = _verdict(slot, trust, agreement, share, stale=stale)
     words = _PLACED.get(reason, "agrees with the answer")
     if reason is Reason.UNKNOWN_CELL:
         words = "the cell is unknown, a wider place answered"
@@ -91,7 +91,7 @@ def placed(slot: Slot, trust: float, agreement: float, share: float, distance_m:
     )
 
 
-def _verdict(slot: Slot, trust: float, agreement: float, share: float, stale: bool) -> tuple[Reason, Disposition]:
+def _verdict(slot: Slot, trust: float, agreement: float, share: float, *, stale: bool) -> tuple[Reason, Disposition]:
     if agreement < CONFLICT * trust:
         aside = agreement < SET_ASIDE
         reason = slot.reason if slot.reason is Reason.NOMADIC_LINE else Reason.CONFLICTS

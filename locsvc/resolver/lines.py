@@ -56,9 +56,7 @@ def claim_lines(asked: list[LineAsked], reference: Reference, alone: list[bool],
         For each call, whether it has no other evidence: only then a number plan's country is worth a claim.
     """
     region = reference.lines.default_region if reference.lines is not None else None
-    numbers: list[str | None] = []
-    for a in asked:
-        numbers.append(None if a.record is not None or not a.number else normalise_number(a.number, region))
+    numbers = [None if a.record is not None or not a.number else normalise_number(a.number, region) for a in asked]
     found = _records(reference, [n for n in numbers if n is not None])
     records = iter(found)
     for a, number in zip(asked, numbers, strict=True):
@@ -84,7 +82,7 @@ def _claim(
     slot = notes.slots[asked.slot]
     call = slot.call
     if record is None:
-        _without_record(asked, number, slot, reference, alone[call], rows, notes)
+        _without_record(asked, number, slot, reference, rows, notes, alone=alone[call])
         return
     position = record.position
     if position is not None and is_null_position(position.latitude_deg, position.longitude_deg):
@@ -139,9 +137,10 @@ def _without_record(
     number: str | None,
     slot: Slot,
     reference: Reference,
-    alone: bool,
     rows: LineRows,
     notes: Notes,
+    *,
+    alone: bool,
 ) -> None:
     """Notes a number without a record, and claims its country when nothing else is known of the caller."""
     slot.reason = Reason.UNKNOWN_LINE if reference.lines is not None else Reason.DATASET_MISSING
@@ -171,11 +170,11 @@ def _without_record(
 def line_claims(rows: LineRows) -> LineClaims:
     """The collected records as arrays."""
     c = np.array(rows.lines, dtype=np.float64).reshape(-1, 9).T
-    whole = [c[i].astype(np.int64) for i in (0, 1, 6, 7)]
-    return LineClaims(whole[0], whole[1], *c[2:6], whole[2], whole[3], c[8])
+    call, order, kind, placement = (c[i].astype(np.int64) for i in (0, 1, 6, 7))
+    return LineClaims(call, order, c[2], c[3], c[4], c[5], kind, placement, c[8])
 
 
 def plan_claims(rows: LineRows) -> PlanClaims:
     """The collected number plans as arrays."""
     c = np.array(rows.plans, dtype=np.float64).reshape(-1, 7).T
-    return PlanClaims(c[0].astype(np.int64), c[1].astype(np.int64), *c[2:7])
+    return PlanClaims(c[0].astype(np.int64), c[1].astype(np.int64), c[2], c[3], c[4], c[5], c[6])

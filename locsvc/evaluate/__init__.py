@@ -1,0 +1,1 @@
+"""Error, coverage and scores: whether 90 % means 90 %."""
