@@ -49,10 +49,10 @@ Floats = npt.NDArray[np.float64]
 LEAST_PHYSICAL_M = 1_000.0
 # By how much the identity's possible re-use widens a row that was found by channel and physical identity only.
 PHYSICAL_WIDENING = 1.25
-LEAST_RANGE_M = {CellFallback.SITE: 1_500.0, CellFallback.AREA: 5_000.0}
+LEAST_RANGE_M = {CellFallback.SITE: 2_000.0, CellFallback.AREA: 5_000.0}
 # Radius that a group has before any member is known, weighing as much as 3 members: the farthest of m known cells is
 # exceeded by the next one in one of m + 1 cases, so a group of one or two says little about its size.
-PRIOR_RADIUS_M = {CellFallback.SITE: 500.0, CellFallback.AREA: 12_000.0}
+PRIOR_RADIUS_M = {CellFallback.SITE: 750.0, CellFallback.AREA: 12_000.0}
 PRIOR_MEMBERS = 3.0
 # Same channel and identity at less than this many times the distance of the nearest: either may be meant.
 AMBIGUOUS_DISTANCE_RATIO = 2.0
