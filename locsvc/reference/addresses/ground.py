@@ -31,7 +31,7 @@ def in_space_m(
 
 
 def along_ground_m(chord_squared_m2: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Distances over the ground from squared straight ones: to 1e-4 up to 3,000 km, 1e-2 at the antipodes.
+    """Distances over the ground from squared straight ones: to 1e-4 up to 3,000 km, a few per cent at the antipodes.
 
     >>> round(float(along_ground_m(np.array([1.0e6]))[0]), 6)
     1000.000001
