@@ -106,7 +106,7 @@ def test_the_chain_from_row_to_country_widens(store: CellStore) -> None:
     assert np.isnan([places.latitude_deg[6], places.longitude_deg[6], places.range_m[6]]).all()
     assert (places.latitude_deg[0], places.longitude_deg[0], places.range_m[0]) == (50.0, 10.0, 1000)
     assert (places.samples[0], places.updated_at[0]) == (5, 1000)
-    assert places.samples[1:6].tolist() == [5, 2, 5, 12, 14]
+    assert places.samples[1:6].tolist() == [5, 2, 3, 13, 14]
     assert np.isnan(places.azimuth_deg).all()
     assert np.isnan(places.updated_at[2:]).all()
 
