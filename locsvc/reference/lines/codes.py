@@ -65,7 +65,9 @@ def class_of_service(text: str) -> ClassOfService | None:
     True
     """
     word = _SEPARATORS.sub("_", text.strip().upper()).removeprefix("CLASS_OF_SERVICE_")
-    return _CODES.get(word) or _C.__members__.get(word) or (_C.UNSPECIFIED if word in {"", *_CODES} else None)
+    if not word:
+        return _C.UNSPECIFIED
+    return _CODES[word] if word in _CODES else _C.__members__.get(word)
 
 
 @lru_cache(maxsize=1024)
@@ -78,7 +80,8 @@ def placement(text: str) -> Placement | None:
     word = _SEPARATORS.sub("_", text.strip().upper()).removeprefix("PLACEMENT_")
     if not word:
         return Placement.UNSPECIFIED
-    return Placement.__members__.get(word) or _NENA_PLACEMENTS.get(word.replace("_", ""))
+    named = Placement.__members__.get(word)
+    return named if named is not None else _NENA_PLACEMENTS.get(word.replace("_", ""))
 
 
 @lru_cache(maxsize=65_536)
