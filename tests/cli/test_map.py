@@ -172,18 +172,27 @@ def test_cells_are_shaded_by_the_probability_that_denser_ones_hold(town: Scene) 
     assert inside == set(map(int, h3.uncompact_cells(list(estimate.region.cells), estimate.region.resolution)))
 
 
-@pytest.mark.parametrize("most", [30_000, 1], ids=["finest", "joined"])
-def test_the_region_edge_encloses_its_cells_and_no_others(
-    town: Scene, most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("locsvc.cli.map.shapes._MAX_FINEST_CELLS", most)
-    estimate, trace = town
+@pytest.mark.parametrize("with_trace", [True, False])
+def test_the_region_edge_encloses_its_cells_and_no_others(scene: Scene, with_trace: bool) -> None:
+    estimate, trace = scene
+    if estimate.region is None:
+        pytest.skip("an answer without a place has no region")
     plane = Projection(51.8985, -8.4756)
-    assert estimate.region is not None
-    rings = region_rings(estimate.region, plane)
+    rings = region_rings(estimate.region, trace if with_trace else model.Trace(), plane)
     for cell in cell_paths(trace, estimate.region, plane, 1):
         x_m, y_m = plane.project(np.array([h3.cell_to_latlng(cell.cell)]))[0]
         assert holds(rings, x_m, y_m) == cell.within
+
+
+def test_compacted_cells_leave_no_slivers_in_the_region_edge() -> None:
+    parent = int(h3.latlng_to_cell(51.8985, -8.4756, 8))
+    children = [int(c) for c in h3.cell_to_children(parent, 9)]
+    beside = [int(c) for c in h3.grid_ring(parent, 1)]
+    tiny = [int(c) for c in h3.grid_disk(h3.latlng_to_cell(52.1, -8.2, 12), 1)]
+    cells = (*children, *(int(c) for b in beside for c in h3.cell_to_children(b, 9)), *tiny)
+    region = model.Region(12, tuple(sorted([parent, *beside, *tiny])), 0.9, 1.0)
+    trace = model.Trace(cells, tuple(1 / len(cells) for _ in cells))
+    assert len(region_rings(region, trace, Projection(51.8985, -8.4756))) == 2
 
 
 latitudes = st.floats(-89.9, 89.9)

@@ -8,7 +8,7 @@ function view(call) {
   const svg = call.querySelector(".map");
   if (!svg) return null;
   const frame = call.querySelector(".frame"), tip = call.querySelector(".tip");
-  const worlds = svg.querySelectorAll(".world"), pins = [...svg.querySelectorAll(".pin")], grid = svg.querySelector(".graticule");
+  const worlds = svg.querySelectorAll(".world"), pins = [...svg.querySelectorAll(".pin:not(.name)"), ...svg.querySelectorAll(".pin.name")], grid = svg.querySelector(".graticule");
   const lat0 = svg.dataset.lat * RAD, lon0 = svg.dataset.lon * RAD;
   const boxOf = (text) => text.split(" ").map(Number);
   let k = 1, tx = 0, ty = 0, box = boxOf(svg.dataset.near), moved = false;
@@ -32,9 +32,11 @@ function view(call) {
   function fit(to) {
     const [w, h] = size();
     box = to; moved = false;
-    k = Math.min(w / (to[2] - to[0]), h / (to[3] - to[1]));
+    // Below the buttons and above the scale.
+    const top = 46, foot = 20;
+    k = Math.min(w / (to[2] - to[0]), (h - top - foot) / (to[3] - to[1]));
     tx = w / 2 - k * (to[0] + to[2]) / 2;
-    ty = h / 2 - k * (to[1] + to[3]) / 2;
+    ty = (h + top - foot) / 2 - k * (to[1] + to[3]) / 2;
     draw();
   }
   function zoom(by, x, y) {
@@ -72,12 +74,29 @@ function view(call) {
       if (x > 40 && x < w - 40) text(x + 3, h - 6, `${Math.abs(turn).toFixed(digits(sLon))}° ${turn < 0 ? "W" : "E"}`, "start");
     }
   }
+  const seen = (x, y, w, h) => x >= 14 && y >= 14 && x <= w - 14 && y <= h - 14;
+  // Where a letter stands: at its anchor, or else on a part of its outline that is in sight and not taken.
+  const samples = new Map();
+  function spot(pin, x, y, w, h, taken) {
+    const free = ([a, b]) => seen(a, b, w, h) && !(a < 300 && b < 52) && !(a > w - 54 && b < 76) && !taken.some(([p, q]) => Math.hypot(p - a, q - b) < 26);
+    const piece = pin.dataset.piece;
+    if (!samples.has(piece)) {
+      const path = svg.querySelector(`.outline[data-piece="${piece}"]`), long = path ? path.getTotalLength() : 0;
+      samples.set(piece, [...Array(long ? 72 : 0).keys()].map((i) => path.getPointAtLength(long * i / 72)));
+    }
+    const places = [[x, y], ...samples.get(piece).map((p) => [p.x * k + tx, p.y * k + ty])];
+    const found = places.find(free) || places.find(([a, b]) => seen(a, b, w, h)) || [x, y];
+    taken.push(found);
+    return found;
+  }
   // A pin that is out of sight waits at the border and points to its place, unless its shape lies all around.
-  function pinned(pin, w, h) {
+  function pinned(pin, w, h, taken) {
     let x = pin.dataset.x * k + tx, y = pin.dataset.y * k + ty;
-    const out = x < 14 || y < 14 || x > w - 14 || y > h - 14;
+    if (pin.classList.contains("letter")) [x, y] = spot(pin, x, y, w, h, taken);
+    const out = !seen(x, y, w, h);
     const around = pin.classList.contains("around") || pin.classList.contains("name");
-    pin.style.display = out && around ? "none" : "";
+    const hidden = pin.classList.contains("name") && taken.some(([p, q]) => Math.abs(p - x) < 62 && Math.abs(q - y) < 20);
+    pin.style.display = hidden || (out && around) ? "none" : "";
     pin.classList.toggle("away", out && !around);
     const words = pin.querySelector("text.away"), arrow = pin.querySelector(".arrow");
     if (out && !around) {
@@ -92,7 +111,8 @@ function view(call) {
     const [w, h] = size();
     svg.setAttribute("viewBox", `0 0 ${w} ${h}`);
     for (const world of worlds) world.setAttribute("transform", `translate(${tx},${ty}) scale(${k})`);
-    for (const pin of pins) pinned(pin, w, h);
+    const taken = [[tx, ty]];
+    for (const pin of pins) pinned(pin, w, h, taken);
     graticule(w, h);
     const long = nice(130 / k), bar = call.querySelector(".scale");
     bar.querySelector("i").style.width = `${long * k}px`;

@@ -114,18 +114,19 @@ def _warning(warning: model.Warning) -> str:
     about = " ".join(text for text in (warning.evidence_id, warning.field) if text)
     about = f" <code>({escape(about)})</code>" if about else ""
     code = words.enum_word(warning.code).capitalize()
-    return f'<p class="warning" role="alert"><b>{code}.</b> {escape(warning.message)}{about}</p>'
+    message = escape(warning.message[:1].upper() + warning.message[1:])
+    return f'<p class="warning" role="alert"><b>{code}.</b> {message}{about}</p>'
 
 
 def _board(estimate: model.LocationEstimate, scene: Scene, name: str) -> str:
     return (
-        f'<div class="board"><div class="frame">{scene.svg(name)}'
+        f'<div class="board"><figure><div class="frame">{scene.svg(name)}'
         '<div class="tools"><button data-do="+" aria-label="Zoom in">+</button>'
         '<button data-do="-" aria-label="Zoom out">&minus;</button><button data-do="region">Region</button>'
         '<button data-do="all">All evidence</button></div>'
         '<svg class="north" viewBox="0 0 28 40" aria-label="North is up"><text x="14" y="11">N</text>'
         '<path d="M14,14l7,22 -7,-6 -7,6z"/></svg>'
-        f'<div class="scale"><span></span><i></i></div>{_legend(estimate)}<div class="tip" hidden></div></div>'
+        f'<div class="scale"><span></span><i></i></div><div class="tip" hidden></div></div>{_legend(estimate)}</figure>'
         f"<aside>{_answer(estimate)}{_areas(estimate)}{_alternatives(estimate)}{_datasets(estimate)}</aside></div>"
     )
 
@@ -137,10 +138,10 @@ def _legend(estimate: model.LocationEstimate) -> str:
     )
     confidence = words.confidence_text(estimate.confidence)
     return (
-        '<div class="legend">Probability inside the shade and darker, %'
-        f'<div class="ramp">{steps}</div><div class="key">'
-        f'<span><svg><path class="region" d="M1,6H19"/></svg>{confidence} region</span>'
-        f'<span><svg><path class="radius" d="M1,6H19"/></svg>{confidence} radius</span></div></div>'
+        '<figcaption class="legend"><span>Probability in this shade and darker, %</span>'
+        f'<span class="ramp">{steps}</span>'
+        f'<span class="key"><svg><path class="region" d="M1,6H19"/></svg>{confidence} region</span>'
+        f'<span class="key"><svg><path class="radius" d="M1,6H19"/></svg>{confidence} radius</span></figcaption>'
     )
 
 

@@ -94,7 +94,7 @@ class Scene:
         self._estimate, self._trace = estimate, trace
         self._plane = Projection(estimate.position.latitude_deg, estimate.position.longitude_deg)
         self.evidence = evidence_of(estimate, trace, self._plane)
-        self._region = [] if estimate.region is None else shapes.region_rings(estimate.region, self._plane)
+        self._region = [] if estimate.region is None else shapes.region_rings(estimate.region, trace, self._plane)
         self._others = self._project([other.position for other in estimate.alternatives])
         self.near = self._near()
         self.whole = Box.around(
@@ -116,7 +116,7 @@ class Scene:
         return np.concatenate([circle, self._others, *self._region])
 
     def _near(self) -> Box:
-        return Box.around(self._corners(), margin=0.16, least_m=40.0)
+        return Box.around(self._corners(), margin=0.1, least_m=40.0)
 
     def svg(self, name: str) -> str:
         """The SVG element; `name` is unique on the page."""

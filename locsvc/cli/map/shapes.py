@@ -12,8 +12,6 @@ from locsvc.cli.map.projection import Box, Plane, Projection
 
 # Cells are shaded by the smallest region that holds them: the darkest together hold a quarter of the probability.
 SHADES = (0.25, 0.50, 0.75, 0.90, 0.97, 1.0)
-# More finest cells than this are joined as polygons: writing a big region out at its finest resolution takes seconds.
-_MAX_FINEST_CELLS = 30_000
 
 Ring = Sequence[tuple[float, float]]
 
@@ -125,29 +123,35 @@ def _project_rings(rings: Sequence[Ring], plane: Projection) -> list[Plane]:
     return np.split(places, np.cumsum([len(ring) for ring in rings])[:-1])
 
 
-def region_rings(region: model.Region, plane: Projection) -> list[Plane]:
-    """The edge of the region, outer rings and holes."""
+def region_rings(region: model.Region, trace: model.Trace, plane: Projection) -> list[Plane]:
+    """The edge of the region, outer rings and holes.
+
+    It is drawn round the posterior's own cells where there is a trace: the region's list is compacted, and a parent
+    does not cover its seven children exactly.
+    """
     from h3.api import numpy_int as h3
 
-    finest = sum(7 ** (region.resolution - int(h3.get_resolution(cell))) for cell in region.cells)
-    if finest > _MAX_FINEST_CELLS:
-        return _joined_rings(region, plane)
-    shape = h3.cells_to_h3shape(h3.uncompact_cells(list(region.cells), region.resolution), tight=False)
-    return _project_rings([ring for polygon in shape for ring in (polygon.outer, *polygon.holes)], plane)
+    members = _members(trace.cells, region)
+    by_resolution: dict[int, list[int]] = {}
+    for cell in members or region.cells:
+        by_resolution.setdefault(int(h3.get_resolution(cell)), []).append(cell)
+    levels = []
+    for cells in by_resolution.values():
+        shape = h3.cells_to_h3shape(cells, tight=False)
+        levels.append([_project_rings([polygon.outer, *polygon.holes], plane) for polygon in shape])
+    if len(levels) == 1:
+        return [ring for polygon in levels[0] for ring in polygon]
+    coarsest_m = h3.average_hexagon_edge_length(min(by_resolution), unit="m")
+    return _joined([polygon for level in levels for polygon in level], 0.12 * coarsest_m)
 
 
-def _joined_rings(region: model.Region, plane: Projection) -> list[Plane]:
+def _joined(polygons: Sequence[Sequence[Plane]], gap_m: float) -> list[Plane]:
+    """The rings of all polygons together; gaps between cells of two resolutions, up to twice `gap_m` wide, closed."""
     import shapely
-    from h3.api import numpy_int as h3
 
-    rings = _project_rings([h3.cell_to_boundary(cell) for cell in region.cells], plane)
-    cells = shapely.polygons([shapely.linearrings(ring) for ring in rings])
-    # Cells of two resolutions leave slivers between them: a hundredth of the width closes them.
-    joined = shapely.union_all(shapely.buffer(cells, 0.02 * np.sqrt(shapely.area(cells)), join_style="mitre"))
-    polygons = shapely.get_parts(joined)
-    return [
-        shapely.get_coordinates(ring)[:-1] for polygon in polygons for ring in (polygon.exterior, *polygon.interiors)
-    ]
+    whole = shapely.union_all([shapely.Polygon(outer, holes) for outer, *holes in polygons])
+    whole = shapely.buffer(shapely.buffer(whole, gap_m, join_style="mitre"), -gap_m, join_style="mitre")
+    return [shapely.get_coordinates(ring)[:-1] for part in shapely.get_parts(whole) for ring in _rings_of(part)]
 
 
 def outline_rings(outline: model.Outline, plane: Projection) -> list[Plane]:
