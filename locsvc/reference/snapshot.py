@@ -45,6 +45,8 @@ ID_DIGITS = 12
 KEPT_SNAPSHOTS = 2
 # Large enough that the interpreter's share of hashing is nothing, small enough to stay in the processor's cache.
 HASH_BLOCK_BYTES = 1 << 20
+# Without a manifest nobody knows what the other files are, so nothing can be carried over either.
+START_AFRESH = "give another data directory and import all datasets into it"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -61,9 +63,9 @@ def current_id(data: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{data / CURRENT} cannot be read ({error}); import the data again") from error
+        raise DatasetError(f"{data / CURRENT} cannot be read ({error}); {START_AFRESH}") from error
     if not NAME.fullmatch(text):
-        raise DatasetError(f"{data / CURRENT} is damaged: it holds {text[:40]!r}, not a snapshot's id")
+        raise DatasetError(f"{data / CURRENT} is damaged: it holds {text[:40]!r}, not a snapshot's id; {START_AFRESH}")
     return text
 
 
@@ -299,9 +301,9 @@ def read_manifest(path: Path) -> Manifest:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise DatasetError(f"{file} cannot be read ({error.strerror}); import the data again") from error
+        raise DatasetError(f"{file} cannot be read ({error.strerror}); {START_AFRESH}") from error
     if hashlib.sha256(content).hexdigest()[:ID_DIGITS] != path.name[-ID_DIGITS:]:
-        raise DatasetError(f"{file} is damaged: its sha256 is not the one in the snapshot's id; import the data again")
+        raise DatasetError(f"{file} is damaged: its sha256 is not the one in the snapshot's id; {START_AFRESH}")
     return Manifest.from_bytes(content, file)
 
 
@@ -377,8 +379,11 @@ def _sweep(data: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
     (data / f"{CURRENT}.new").unlink(missing_ok=True)
     in_force = current_id(data)
+    if in_force is None:
+        # Nothing was published yet, or CURRENT was lost and someone may want to write it again.
+        return
     for snapshot in (data / SNAPSHOTS).iterdir():
-        if in_force is None or snapshot.name > in_force:
+        if snapshot.name > in_force:
             _discard(data, snapshot)
 
 

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 PER_DEGREE = 4
 ROWS = 180 * PER_DEGREE
 COLUMNS = 360 * PER_DEGREE
-METRES_PER_DEGREE = 111_320.0
+METRES_PER_DEGREE = 111_320.0  # of longitude at the equator; of latitude 110.6 to 111.7 km
 # Never more columns to each side than this; nearer to a pole than 85 degrees there is no network to speak of.
 MAX_SIDE_COLUMNS = 16
 
@@ -58,3 +58,20 @@ def stretches(latitude_deg: Floats, longitude_deg: Floats, reach_m: float) -> tu
     first = np.concatenate([(at_row * COLUMNS + a)[m] for m, a, _ in parts])
     last = np.concatenate([(at_row * COLUMNS + b)[m] for m, _, b in parts])
     return index, first.astype(np.int64), last.astype(np.int64)
+
+
+def flat_distance_m(
+    latitude_deg: Floats, longitude_deg: Floats, latitudes_deg: Floats, longitudes_deg: Floats
+) -> Floats:
+    """Distance between places less than some tens of kilometres apart, (n,) float64, metres, good to 1 %.
+
+    The candidates of one identity are many and only compared with each other; exact geodesy would be most of the work.
+
+    >>> flat_distance_m(*(np.array([d]) for d in (50.0, 179.99, 50.0, -179.99))).round().tolist()
+    [1431.0]
+    """
+    east = (longitudes_deg - longitude_deg + 180) % 360 - 180
+    east *= np.cos(np.radians(latitude_deg))
+    north = latitudes_deg - latitude_deg
+    metres: Floats = METRES_PER_DEGREE * np.sqrt(east * east + north * north)
+    return metres

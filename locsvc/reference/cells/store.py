@@ -36,6 +36,7 @@ from locsvc.reference.cells.regions import (
     PLACE_RANGE,
     regions_of,
 )
+from locsvc.reference.cells.squares import flat_distance_m
 from locsvc.reference.cells.table import CellTable
 from locsvc.reference.cells.types import CellPlaces, CellQueries, CellRow
 from locsvc.reference.snapshot import Entry
@@ -297,13 +298,9 @@ def _ambiguity(table: CellTable, query: Ints, row: Ints, metres: Floats, first: 
     # Within 100 m of each other they are the channels of one mast.
     rival = np.flatnonzero(metres <= AMBIGUOUS_DISTANCE_RATIO * metres[nearest] + SAME_MAST_M)
     if len(rival) > len(begin):
-        one, other = table.place[row[nearest[rival]]], table.place[row[rival]]
-        apart[rival] = geo.distance_m(
-            one[:, LATITUDE] / PER_DEGREE,
-            one[:, LONGITUDE] / PER_DEGREE,
-            other[:, LATITUDE] / PER_DEGREE,
-            other[:, LONGITUDE] / PER_DEGREE,
-        )
+        one = table.place.take(row[nearest[rival]], axis=0)[:, : LONGITUDE + 1] / PER_DEGREE
+        other = table.place.take(row[rival], axis=0)[:, : LONGITUDE + 1] / PER_DEGREE
+        apart[rival] = flat_distance_m(one[:, LATITUDE], one[:, LONGITUDE], other[:, LATITUDE], other[:, LONGITUDE])
     spread = np.maximum.reduceat(apart, begin)[np.searchsorted(begin, first)]
     return np.where(spread > SAME_MAST_M, spread, 0.0)
 

@@ -15,7 +15,7 @@ from locsvc import geo
 from locsvc.model import Radio
 from locsvc.reference.cells import files, keys
 from locsvc.reference.cells.columns import AREA, LATITUDE, LONGITUDE, PER_DEGREE, UPDATED
-from locsvc.reference.cells.squares import stretches
+from locsvc.reference.cells.squares import flat_distance_m, stretches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -166,13 +166,8 @@ class CellTable:
             return nothing
         listed = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(total)
         query = np.repeat(query, count)
-        place = self._physical_place[listed]
-        metres = geo.distance_m(
-            latitude_deg[query],
-            longitude_deg[query],
-            place[:, LATITUDE] / PER_DEGREE,
-            place[:, LONGITUDE] / PER_DEGREE,
-        )
+        degrees = self._physical_place.take(listed, axis=0) / PER_DEGREE
+        metres = flat_distance_m(latitude_deg[query], longitude_deg[query], degrees[:, LATITUDE], degrees[:, LONGITUDE])
         match = metres <= PHYSICAL_REACH_M
         query, metres = query[match], metres[match]
         row = self._physical_rows[listed[match]].astype(np.int64)

@@ -206,7 +206,7 @@ def test_two_candidates_at_like_distance_widen_the_answer(store: CellStore) -> N
 
     apart = float(geo.distance_m(50.0, 10.0, 50.2, 10.0))
     assert range_at(50.0, 10.0) == pytest.approx(1250)
-    assert range_at(50.099, 10.0) == pytest.approx(1250 + apart, rel=1e-6)
+    assert range_at(50.099, 10.0) == pytest.approx(1250 + apart, rel=1e-3)
 
 
 def test_physical_identity_across_the_antimeridian(tmp_path: Path) -> None:
