@@ -158,8 +158,8 @@ class Scene:
         return [
             f'<path class="cell s{c.shade}{"" if c.within else " out"}" d="{c.path}" data-mass="{c.mass:.4g}"'
             f' data-cell="{c.cell:x}" data-res="{c.resolution}"/>'
-            # Finer cells over coarser ones, which are drawn a little too wide.
-            for c in sorted(cells, key=lambda c: c.resolution)
+            # The region's cells and finer ones over coarser ones outside, which are drawn a little too wide.
+            for c in sorted(cells, key=lambda c: (c.within, c.resolution))
         ]
 
     def _outlines(self) -> list[str]:
