@@ -50,7 +50,9 @@ def _place(message: geometry_pb2.LatLng, field: str, out: Violations) -> model.L
 
 
 def lookup_cell(reference: Reference, request: messages.LookupCellRequest) -> messages.LookupCellResponse:
-    """Rows for the cell asked for, or the cells nearest to `near` when no cell is.
+    """Rows behind the answer for the cell asked for, or the cells nearest to `near` when no cell is.
+
+    `fallback` names the step of the chain that found them: the cell's own row, its site's cells, its area's.
 
     Raises
     ------
@@ -70,8 +72,8 @@ def lookup_cell(reference: Reference, request: messages.LookupCellRequest) -> me
         put_under(out, before, "cell.")
     if cell is None and near is None:
         add(out, "cell", "is required without near; send the cell's identity, or a place for the nearest cells")
-    elif cell is not None and not (cell.cell or (near is not None and cell.pci is not None)):
-        add(out, "cell.cell", "is required; send radio, mcc, mnc and cell, or arfcn and pci with near")
+    elif cell is not None and not (cell.cell or cell.area or (near is not None and cell.pci is not None)):
+        add(out, "cell.cell", "is required; send radio, mcc, mnc and cell or area, or arfcn and pci with near")
     if out:
         raise InvalidInput(out)
     return _cell_rows(_needed(reference.cells, "cells"), cell, near, limit)
@@ -96,8 +98,8 @@ def _cell_rows(
 
 def _not_found(step: model.CellFallback) -> str:
     if step is model.CellFallback.UNSPECIFIED:
-        return "no row for this cell, nor for its site, area or network; check radio, mcc, mnc and cell"
-    return f"no row for this cell; a call would be placed by the next step, {step.name.lower().replace('_', ' ')}"
+        return "no row for this cell, nor for its site, area, network or country; check radio, mcc, mnc and cell"
+    return f"no row for this cell, its site or its area; a call would be placed by the {step.name.lower()}"
 
 
 def _known(value: int | None) -> int:

@@ -54,7 +54,8 @@ def read_time(message: Timestamp, out: Violations, field: str) -> float:
             field,
             "must be of the years 1 to 9999, with nanos from 0 to 999,999,999; leave it out when it is unknown",
         )
-    return seconds + nanos * 1e-9
+    # Whole numbers divided: the nearest double to the time, so that it comes back as it was sent.
+    return (seconds * 1_000_000_000 + nanos) / 1_000_000_000
 
 
 # One branch a field, straight-line: helpers would cost half as much again, five times a request.

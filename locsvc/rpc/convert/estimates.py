@@ -23,9 +23,12 @@ _NANOS = 1_000_000_000
 
 
 def write_time(seconds: float, message: Timestamp) -> None:
-    """Set a timestamp, to the microsecond: a float has no more at today's epoch."""
+    """Set a timestamp: whole microseconds when they say the same double, else nanoseconds, which always do."""
     whole = math.floor(seconds)
-    nanos = round((seconds - whole) * 1e6) * 1000
+    micros = round((seconds - whole) * 1e6)
+    nanos = micros * 1_000
+    if (whole * 1_000_000 + micros) / 1_000_000 != seconds:
+        nanos = round((seconds - whole) * 1e9)
     if nanos >= _NANOS:
         whole, nanos = whole + 1, 0
     message.seconds = whole

@@ -127,7 +127,7 @@ def write_line_record(record: model.LineRecord, message: civic_pb2.LineRecord) -
 
 
 def _time(message: Timestamp) -> float:
-    return message.seconds + message.nanos * 1e-9
+    return (message.seconds * 1_000_000_000 + message.nanos) / 1_000_000_000
 
 
 def _latlng(message: geometry_pb2.LatLng) -> model.LatLng:
