@@ -41,6 +41,13 @@ COUNTRIES = (
     (310, 38, -95),
 )
 TOWNS = 4_000
+NETWORKS = 4
+# Of 20 cells of a network 4 are GSM, 5 UMTS, 9 LTE, 2 NR.
+WIDTHS = np.array([4, 5, 9, 2])
+SHARES = np.cumsum(WIDTHS)
+OFFSETS = 1 << 20
+# A prime, so that its multiples run through all numbers of rows that are not a multiple of it.
+STRIDE = 1_299_709
 CALLS = 64
 CELLS_OF_A_CALL = 4
 
@@ -77,39 +84,52 @@ def _in_process(step: str, folder: Path, rows: int) -> dict[str, str]:
 def _generate(folder: Path, rows: int) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(20)
-    towns = [
-        (random.normal(lat, 2.0, TOWNS), random.normal(lon, 3.0 if mcc != 310 else 12.0, TOWNS))
-        for mcc, lat, lon in COUNTRIES
-    ]
+    towns = np.stack(
+        [
+            np.stack([random.normal(lat, 2.0, TOWNS), random.normal(lon, 3.0 if mcc != 310 else 12.0, TOWNS)])
+            for mcc, lat, lon in COUNTRIES
+        ]
+    )
+    offsets = random.normal(0, 1, (2, OFFSETS))
     with (folder / "cells.csv").open("w", encoding="ascii") as file:
         for begin in range(0, rows, GENERATED_AT_A_TIME):
-            file.write(_lines(random, min(GENERATED_AT_A_TIME, rows - begin), towns))
+            number = np.arange(begin, min(begin + GENERATED_AT_A_TIME, rows))
+            # A permutation of all numbers, so that the file is in no order and no identity comes twice.
+            file.write(_lines(random, number * STRIDE % rows, towns, offsets))
     return {"rows": f"{rows:,}", "CSV size": f"{(folder / 'cells.csv').stat().st_size / 1e9:.2f} GB"}
 
 
 def _lines(
-    random: np.random.Generator, rows: int, towns: list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]]
+    random: np.random.Generator,
+    number: npt.NDArray[np.int64],
+    towns: npt.NDArray[np.float64],
+    offsets: npt.NDArray[np.float64],
 ) -> str:
-    country = random.integers(0, len(COUNTRIES), rows)
-    town = (random.pareto(1.2, rows) * 20).astype(np.int64) % TOWNS
-    latitude = np.array([t[0] for t in towns])[country, town] + random.normal(0, 0.05, rows)
-    longitude = np.array([t[1] for t in towns])[country, town] + random.normal(0, 0.08, rows)
-    mcc = np.array([c[0] for c in COUNTRIES])[country]
-    radio = random.choice(4, rows, p=[0.2, 0.25, 0.45, 0.1])
-    widths = np.array([0xFFFE, 0xFFFFFFE, 0xFFFFFFE, 0xFFFFFFFFE])
-    cell = 1 + (random.random(rows) * widths[radio]).astype(np.int64)
+    country, network, local = number % 6, number // 6 % NETWORKS, number // (6 * NETWORKS)
+    radio = np.searchsorted(SHARES, local % SHARES[-1], side="right")
+    index = local // SHARES[-1] * WIDTHS[radio] + local % SHARES[-1] - (SHARES - WIDTHS)[radio]
+    # Sites have 6 cells (3 in NR), and towns have their sites: the first ones most, as a big city has.
+    site = index // np.array([6, 6, 6, 3])[radio] * NETWORKS + network
+    town = (TOWNS * ((site * 40_503 % 65_536) / 65_536) ** 3).astype(np.int64)
+    cell = np.choose(radio, [1 + index % 65_000, (1 + town % 4000) << 16 | 1 + index % 65_000, site << 8, site << 14])
+    cell += np.where(radio >= 2, 1 + index % 6, 0)
+    area = 1 + town + np.where(radio == 0, index // 65_000 * TOWNS, 0)
+    spot = (site * 7_919 + radio * 104_729) % OFFSETS
+    spread = random.normal(0, 0.003, (2, len(number)))
+    latitude = towns[country, 0, town] + offsets[0, spot] * 0.05 + spread[0]
+    longitude = towns[country, 1, town] + offsets[1, spot] * 0.08 + spread[1]
     columns = zip(
         np.array(["GSM", "UMTS", "LTE", "NR"])[radio].tolist(),
-        mcc.tolist(),
-        random.integers(1, 5, rows).tolist(),
-        (1 + town * 4 + random.integers(0, 4, rows)).tolist(),
+        np.array([c[0] for c in COUNTRIES])[country].tolist(),
+        (network + 1).tolist(),
+        area.tolist(),
         cell.tolist(),
-        np.where(radio == 0, 0, random.integers(1, 500, rows)).tolist(),
+        np.where(radio == 0, 0, random.integers(1, 500, len(number))).tolist(),
         longitude.tolist(),
         latitude.tolist(),
-        random.integers(0, 5000, rows).tolist(),
-        random.integers(1, 400, rows).tolist(),
-        random.integers(1_300_000_000, 1_763_000_000, rows).tolist(),
+        random.integers(0, 5000, len(number)).tolist(),
+        random.integers(1, 400, len(number)).tolist(),
+        random.integers(1_300_000_000, 1_763_000_000, len(number)).tolist(),
         strict=True,
     )
     return "".join(

@@ -117,12 +117,19 @@ class CellStore:
         """
         return CellStore([CellTable(entry) for entry in entries])
 
-    def place(self, queries: CellQueries) -> CellPlaces:
+    def place(self, queries: CellQueries, *, last: CellFallback = CellFallback.COUNTRY) -> CellPlaces:
         """The best that is known of each cell's place, by the first of these that knows anything.
 
         SECTOR, CENTROID (the row itself), PHYSICAL_IDENTITY (the nearest cell to `near` with that channel and physical
         identity), SITE (other cells of its eNodeB or gNodeB), AREA, NETWORK, COUNTRY (from the dataset or, where it is
         wider, from the table of countries).
+
+        Parameters
+        ----------
+        queries
+            What was measured.
+        last
+            Last step to ask, for who has no use for a neighbour's country.
         """
         answer = _Answer.blank(len(queries.radio))
         network = keys.networks(queries.radio, queries.mcc, queries.mnc)
@@ -137,10 +144,15 @@ class CellStore:
             if found.any():
                 at = np.flatnonzero(found)
                 self._fill_rows(answer, at, table, row[at])
-        if not answer.step.all():
+        if last >= CellFallback.PHYSICAL_IDENTITY and not answer.step.all():
             self._fill_physical(answer, queries, network)
-        if not answer.step.all():
-            self._fill_groups(answer, queries, network, key)
+        if last >= CellFallback.SITE and not answer.step.all():
+            self._fill_level(answer, CellFallback.SITE, keys.site_keys(key))
+        if last >= CellFallback.AREA and not answer.step.all():
+            known_area = keys.known_areas(queries.radio, queries.area)
+            self._fill_level(answer, CellFallback.AREA, keys.area_keys(network, queries.area, known_area))
+        if last >= CellFallback.NETWORK and not answer.step.all():
+            self._fill_regions(answer, queries, last)
         return answer.places()
 
     def rows(self, queries: CellQueries, limit: int) -> list[list[CellRow]]:
@@ -202,14 +214,12 @@ class CellStore:
         ]
         return [(self._tables[index], row) for _, index, row in sorted(found)]
 
-    def _fill_groups(self, answer: _Answer, queries: CellQueries, network: Ints, key: Ints) -> None:
-        self._fill_level(answer, CellFallback.SITE, keys.site_keys(key))
-        known_area = keys.known_areas(queries.radio, queries.area)
-        self._fill_level(answer, CellFallback.AREA, keys.area_keys(network, queries.area, known_area))
+    def _fill_regions(self, answer: _Answer, queries: CellQueries, last: CellFallback) -> None:
         at = np.flatnonzero(answer.step == 0)
-        if not len(at):
-            return
         region = self._regions.find(queries.mcc[at], queries.mnc[at])
+        if last == CellFallback.NETWORK:
+            network = self._regions.step[region] == CellFallback.NETWORK
+            at, region = at[network], region[network]
         place = self._regions.place[region]
         answer.step[at] = self._regions.step[region]
         answer.latitude_deg[at] = place[:, PLACE_LATITUDE]

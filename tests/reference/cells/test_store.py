@@ -129,6 +129,20 @@ def test_one_at_a_time_is_the_same_as_all_at_once(store: CellStore) -> None:
             np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[index], err_msg=name)
 
 
+@pytest.mark.parametrize("last", [s for s in CellFallback if s >= CellFallback.CENTROID])
+def test_steps_after_the_last_are_not_asked(store: CellStore, last: CellFallback) -> None:
+    queries = ask(
+        {"area": 7, "cell": ENB + 1},
+        {"pci": 11, "arfcn": 100, "near_latitude_deg": 50.0, "near_longitude_deg": 10.0},
+        {"area": 7, "cell": ENB + 9},
+        {"area": 7, "cell": 55 << 8},
+        {"area": 555, "cell": 55 << 8},
+        {"mcc": 272},
+    )
+    whole = steps(store.place(queries))
+    assert steps(store.place(queries, last=last)) == [s if s <= last else CellFallback.UNSPECIFIED for s in whole]
+
+
 def test_nothing_asked_and_nothing_known(store: CellStore) -> None:
     assert len(store.place(ask()).step) == 0
     blank = store.place(ask({"radio": 0, "mcc": -1, "mnc": -1}))
