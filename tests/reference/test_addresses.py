@@ -408,7 +408,19 @@ def test_the_number_may_stand_in_the_street_and_in_a_list(world: World) -> None:
     assert found(store, street="4 Mill Lane", city="Farford").placement == Placement.GEOCODED_EXACT
     assert found(store, street="Mill Lane 4", city="Farford").placement == Placement.GEOCODED_EXACT
     assert found(store, street="Mill Lane", house_number="4-6", city="Farford").placement == Placement.GEOCODED_EXACT
-    assert found(store, street="Station Road", house_number="7 - 9").placement == Placement.GEOCODED_EXACT
+    for number in ("7 - 9", "7", "9", "7;11"):
+        assert found(store, street="Station Road", house_number=number).placement == Placement.GEOCODED_EXACT, number
+    assert found(store, street="Station Road", house_number="8").placement == Placement.GEOCODED_STREET
+
+
+def test_the_number_itself_goes_before_a_pair_that_ends_with_it(world: World) -> None:
+    world.put(
+        "lat,lon,number,street", "53.0,-6.0,10-12,Mill Lane", "53.0005,-6.0,12,Mill Lane", "53.001,-6.0,1012,Mill Lane"
+    )
+    store = world.open()
+    assert found(store, street="Mill Lane", house_number="12").latitude_deg == 53.0005
+    assert found(store, street="Mill Lane", house_number="10").latitude_deg == 53.0
+    assert found(store, street="Mill Lane", house_number="1012").latitude_deg == 53.001
 
 
 def test_find_lists_exact_matches_or_the_street_and_its_addresses(world: World) -> None:

@@ -65,17 +65,20 @@ class Groups:
     rows: npt.NDArray[np.int32]
 
     @staticmethod
-    def of(key: npt.NDArray[np.int64]) -> Groups:
+    def of(key: npt.NDArray[np.int64], row: npt.NDArray[np.int64] | None = None) -> Groups:
         """The groups of rows with the same key; rows with key 0 are in none.
+
+        `row` tells the row of each key, when a row has several or none; otherwise each row has one.
 
         >>> groups = Groups.of(np.array([7, 0, 5, 7]))
         >>> groups.keys.tolist(), groups.starts.tolist(), groups.rows.tolist()
         ([5, 7], [0, 1, 3], [2, 0, 3])
         """
-        rows = np.argsort(key, kind="stable")
-        rows = rows[key[rows] != 0]
-        keys, starts = np.unique(key[rows], return_index=True)
-        return Groups(keys, np.append(starts, len(rows)), rows.astype(np.int32))
+        rows = np.arange(len(key)) if row is None else row
+        order = np.lexsort((rows, key))
+        order = order[key[order] != 0]
+        keys, starts = np.unique(key[order], return_index=True)
+        return Groups(keys, np.append(starts, len(order)).astype(np.int64), rows[order].astype(np.int32))
 
     def find(self, key: int) -> npt.NDArray[np.int32]:
         """The rows with `key`, `(k,) int32`, ascending."""

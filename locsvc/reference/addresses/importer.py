@@ -18,7 +18,7 @@ from locsvc.model import CivicAddress
 from locsvc.reference.addresses import table as files
 from locsvc.reference.addresses.columns import CIVIC_FIELDS, Groups, TextsInWork
 from locsvc.reference.addresses.ground import along_ground_m, in_space_m
-from locsvc.reference.addresses.words import hashed, joined_street, number_key, place_key, street_key
+from locsvc.reference.addresses.words import hashed, joined_street, number_keys, place_key, street_key
 from locsvc.reference.importing import CONSTANT, ImportReport, Rejects, TableLayout, find_layout, read_table
 from locsvc.reference.snapshot import Draft
 
@@ -128,6 +128,7 @@ class _Gathered:
         self._cell = array("q")
         self._street = array("q")
         self._number = array("q")
+        self._row_of_number = array("q")
         self._postcode = array("q")
         self._town = array("q")
         # Key of a town with its county, state and country -> keys of its name, state and country.
@@ -163,8 +164,11 @@ class _Gathered:
         return None
 
     def _add_keys(self, address: CivicAddress) -> None:
-        self._street.append(hashed(street_key(joined_street(address))))
-        self._number.append(hashed(number_key(address.house_number + address.house_number_suffix)))
+        street = street_key(joined_street(address))
+        for number in number_keys(address.house_number + address.house_number_suffix) if street else ():
+            self._number.append(hashed(f"{street}|{number}"))
+            self._row_of_number.append(len(self._street))
+        self._street.append(hashed(street))
         self._postcode.append(hashed(place_key(address.postcode)))
         city, state, country = (place_key(t) for t in (address.city, address.state, address.country))
         town = hashed("|".join((city, place_key(address.county), state, country))) if city else 0
@@ -181,12 +185,15 @@ class _Gathered:
         postcode = np.frombuffer(self._postcode, dtype=np.int64)[order]
         np.save(directory / f"{files.LATITUDE}.npy", latitude)
         np.save(directory / f"{files.LONGITUDE}.npy", longitude)
-        np.save(directory / f"{files.NUMBER_KEY}.npy", np.frombuffer(self._number, dtype=np.int64)[order])
         np.save(directory / f"{files.POSTCODE_KEY}.npy", postcode)
         _save_tiles(directory, cell[order], latitude, longitude)
         for name, text in self._texts.items():
             text.save(directory, name, order)
         Groups.of(np.frombuffer(self._street, dtype=np.int64)[order]).save(directory, files.STREETS)
+        new_row = np.empty_like(order)
+        new_row[order] = np.arange(len(order))
+        numbers = np.frombuffer(self._number, dtype=np.int64)
+        Groups.of(numbers, new_row[np.frombuffer(self._row_of_number, dtype=np.int64)]).save(directory, files.NUMBERS)
         postcodes = Groups.of(postcode)
         postcodes.save(directory, files.POSTCODES)
         _save_places(directory, files.POSTCODES, postcodes, latitude, longitude)

@@ -16,7 +16,6 @@ from locsvc.reference.addresses.words import (
     fold,
     hashed,
     joined_street,
-    number_key,
     number_keys,
     place_key,
     street_key,
@@ -54,6 +53,9 @@ class Wanted:
 
     street: int
     numbers: tuple[int, ...]
+    """House number and street together; of a list or pair of numbers the whole first."""
+    number: str
+    """The house number as a whole."""
     unit: str
     city: int
     state: int
@@ -66,11 +68,11 @@ class Wanted:
         street, number = joined_street(address), address.house_number + address.house_number_suffix
         if not number:
             street, number = without_number(street)
-        # The number as a whole goes before the numbers of a list or pair that it may be.
-        keys = dict.fromkeys([number_key(number), *number_keys(number)]) if number else {}
+        key, numbers = street_key(street), number_keys(number)
         return Wanted(
-            street=hashed(street_key(street)),
-            numbers=tuple(hashed(key) for key in keys),
+            street=hashed(key),
+            numbers=tuple(hashed(f"{key}|{n}") for n in numbers) if key else (),
+            number=numbers[0] if numbers else "",
             unit=fold(address.unit),
             city=hashed(place_key(address.city or address.district)),
             state=hashed(place_key(address.state)),
@@ -98,13 +100,14 @@ class Geocoder:
     def find(self, address: CivicAddress, limit: int) -> Iterator[AddressPlace]:
         """Places for an address, best first: see `AddressStore.find`."""
         wanted = Wanted.of(address)
-        streets = [f for i, t in enumerate(self._tables) if len((f := _street_rows(t, i, wanted)).rows)]
-        exact = [e for f in streets if len((e := _exact_rows(self._tables[f.table], f, wanted)).rows)]
+        numbered = list(enumerate(self._tables))
+        exact = [f for i, t in numbered if len((f := _exact_rows(t, i, wanted)).rows)]
         if exact:
             best = max(int(e.score.max()) for e in exact)
             exact = [Found(e.table, e.rows[e.score == best], e.score[e.score == best]) for e in exact]
             yield from self._exact(exact, limit)
             return
+        streets = [f for i, t in numbered if len((f := _may_be(t, i, _street_rows(t, wanted), wanted)).rows)]
         if streets:
             whole = self._summary(streets, Placement.GEOCODED_STREET)
             yield replace(whole, address=_only_street(whole.address))
@@ -181,9 +184,12 @@ def towns_of(table: AddressTable, wanted: Wanted) -> npt.NDArray[np.int64]:
     return numbers
 
 
-def _street_rows(table: AddressTable, number: int, wanted: Wanted) -> Found:
-    """Rows of the wanted street that are, or may be, in the wanted place."""
-    rows = table.streets.find(wanted.street).astype(np.int64) if wanted.street else np.empty(0, dtype=np.int64)
+def _street_rows(table: AddressTable, wanted: Wanted) -> npt.NDArray[np.int64]:
+    return (table.streets.find(wanted.street) if wanted.street else table.streets.rows[:0]).astype(np.int64)
+
+
+def _may_be(table: AddressTable, number: int, rows: npt.NDArray[np.int64], wanted: Wanted) -> Found:
+    """Those of `rows` that are, or may be, in the wanted town, post code, state and country."""
     if not len(rows):
         return Found(number, rows, rows)
     town = _town_match(table, rows, wanted)
@@ -234,17 +240,27 @@ def _region_agrees(table: AddressTable, rows: npt.NDArray[np.int64], wanted: Wan
     return agrees
 
 
-def _exact_rows(table: AddressTable, street: Found, wanted: Wanted) -> Found:
-    """Rows of a street with the wanted house number; of these those with the wanted unit, if any has it."""
-    for number in wanted.numbers:
-        hit = table.number_key[street.rows] == number
-        if hit.any():
-            rows, score = street.rows[hit], street.score[hit]
-            if wanted.unit:
-                same = np.array([fold(table.address(int(row)).unit) == wanted.unit for row in rows])
-                rows, score = (rows[same], score[same]) if same.any() else (rows, score)
-            return Found(street.table, rows, score)
-    return Found(street.table, street.rows[:0], street.score[:0])
+def _exact_rows(table: AddressTable, number: int, wanted: Wanted) -> Found:
+    """Rows of the wanted street with the wanted house number; of these those with the wanted unit, if any has it."""
+    found = Found(number, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+    for key in wanted.numbers:
+        found = _may_be(table, number, table.numbers.find(key).astype(np.int64), wanted)
+        if len(found.rows):
+            break
+    if len(found.rows) > 1:
+        # Number 12 itself goes before 10-12, and flat B before its neighbours.
+        addresses = [table.address(int(row)) for row in found.rows]
+        found = _only(
+            found, [number_keys(a.house_number + a.house_number_suffix)[0] == wanted.number for a in addresses]
+        )
+    if len(found.rows) > 1 and wanted.unit:
+        found = _only(found, [fold(table.address(int(row)).unit) == wanted.unit for row in found.rows])
+    return found
+
+
+def _only(found: Found, keep: list[bool]) -> Found:
+    """The rows to keep; all when there are none to keep."""
+    return Found(found.table, found.rows[keep], found.score[keep]) if any(keep) else found
 
 
 def _town_and_postcode(table: AddressTable, wanted: Wanted) -> tuple[int, float] | None:

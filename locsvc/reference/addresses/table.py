@@ -17,10 +17,10 @@ LATITUDE = "latitude_e7"
 LONGITUDE = "longitude_e7"
 TILE_STARTS = "tile_starts"
 TILE_BOXES = "tile_boxes"
-NUMBER_KEY = "number_key"
 TOWN = "town"
 POSTCODE_KEY = "postcode_key"
 STREETS = "streets"
+NUMBERS = "numbers"
 TOWNS = "towns"
 POSTCODES = "postcodes"
 TOWN_NAMES = "town_names"
@@ -47,12 +47,13 @@ class AddressTable:
         `(rows,) int32`, 1e-7 degrees.
     tile_starts, tile_boxes
         `(t + 1,) int64` first row of each H3 tile; `(t, 4) int32` south, west, north, east of its addresses.
-    number_key, postcode_key
-        `(rows,) int64`, keys of the house number and the post code, 0 where there is none.
+    postcode_key
+        `(rows,) int64`, key of the post code, 0 where there is none.
     town
         `(rows,) int32`, number of the town among `towns`, -1 where there is none.
-    streets, towns, postcodes
-        Rows by key. `towns` has one group for each town of a county, state and country.
+    streets, numbers, towns, postcodes
+        Rows by key. `numbers` has one group for each house number of a street, `towns` one for each town of a county,
+        state and country.
     town_names
         `(towns, 3) int64`, keys of the town's own name (ascending), state and country, 0 where there is none.
     town_places, postcode_places
@@ -64,10 +65,10 @@ class AddressTable:
         self.longitude_e7 = load(directory / f"{LONGITUDE}.npy", np.int32)
         self.tile_starts = load(directory / f"{TILE_STARTS}.npy", np.int64)
         self.tile_boxes = load(directory / f"{TILE_BOXES}.npy", np.int32)
-        self.number_key = load(directory / f"{NUMBER_KEY}.npy", np.int64)
         self.postcode_key = load(directory / f"{POSTCODE_KEY}.npy", np.int64)
         self.town = load(directory / f"{TOWN}.npy", np.int32)
         self.streets = Groups.open(directory, STREETS)
+        self.numbers = Groups.open(directory, NUMBERS)
         self.towns = Groups.open(directory, TOWNS)
         self.postcodes = Groups.open(directory, POSTCODES)
         self.town_names = load(directory / f"{TOWN_NAMES}.npy", np.int64)

@@ -32,7 +32,10 @@ _LETTERS = str.maketrans(
 _APOSTROPHES = re.compile("['\u2019\u2018`\u00b4]")
 _SEPARATORS = re.compile(r"[\W_]+")
 _LEADING_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
-_NUMBER_LIST = re.compile(r"[;,/&+]|\band\b|(?<=\d)\s*[-\u2013]\s*(?=\d)")
+_DASHES = re.compile(r"\s*[-\u2010-\u2015]\s*")
+_BEFORE_LETTER = re.compile(r"(?<=\d)[\s-]+(?=[^\W\d])")
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+(?=\d)")
+_NUMBER_LIST = re.compile(r"[;,&+]|\band\b|(?<=\d[a-z])-(?=\d)|(?<=\d)-(?=\d)")
 _NUMBER_FIRST = re.compile(r"(\d+\s?[A-Za-z]?(?:[-/]\d+[A-Za-z]?)?)[\s,]+(\D.*)")
 _NUMBER_LAST = re.compile(r"(\D.*?)[\s,]+(\d+\s?[A-Za-z]?(?:[-/]\d+[A-Za-z]?)?)")
 
@@ -156,23 +159,19 @@ def joined_street(address: CivicAddress) -> str:
 
 
 @lru_cache(maxsize=_CACHED_WORDS)
-def number_key(text: str) -> str:
-    """The key of a house number.
-
-    >>> number_key("012 A"), number_key("12-14")
-    ('12a', '1214')
-    """
-    return fold(_LEADING_ZEROS.sub("", text)).replace(" ", "")
-
-
 def number_keys(text: str) -> tuple[str, ...]:
-    """The keys of all numbers that a written house number names: itself, and each of a list or a pair.
+    """The keys of all house numbers that a text names: the text as a whole, then each of a list or pair.
 
-    >>> number_keys("12-14"), number_keys("3;5a")
-    (('1214', '12', '14'), ('35a', '3', '5a'))
+    A pair names its ends only: 2-6 is as often 2, 4, 6 as it is 2 to 6.
+
+    >>> number_keys("012 A"), number_keys("12 \u2013 14"), number_keys("3;5-b"), number_keys("17 1/2")
+    (('12a',), ('12-14', '12', '14'), ('3;5b', '3', '5b'), ('17_1/2',))
     """
-    parts = [number_key(part) for part in _NUMBER_LIST.split(text)]
-    return tuple(dict.fromkeys(k for k in (number_key(text), *parts) if k))
+    dashed = _DASHES.sub("-", _LEADING_ZEROS.sub("", text.strip().casefold()))
+    written = _BETWEEN_DIGITS.sub("_", _BEFORE_LETTER.sub("", dashed))
+    parts = [part.strip() for part in _NUMBER_LIST.split(written)]
+    keys = ["".join(key.split()) for key in (written, *parts)]
+    return tuple(dict.fromkeys(key for key in keys if any(c.isalnum() for c in key)))
 
 
 @lru_cache(maxsize=_CACHED_WORDS)
