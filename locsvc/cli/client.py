@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from locsvc.cli.options import Common
 
 if TYPE_CHECKING:
     from locsvc.rpc.client import Client
@@ -28,3 +31,30 @@ def as_json(response: object) -> dict[str, object]:
 
     found: dict[str, object] = MessageToDict(response, preserving_proto_field_name=True)  # type: ignore[arg-type]
     return found
+
+
+def look_up(
+    common: Common,
+    server: tuple[str | None, Path | None, bool],
+    remotely: Callable[[Client], object],
+    locally: Callable[[Path], dict[str, object]],
+) -> dict[str, object]:
+    """A reply in the JSON mapping, from a server when one is named, or else from the data directory.
+
+    Parameters
+    ----------
+    server
+        Target, authority and whether to speak without TLS, as the options give them.
+    remotely, locally
+        Ask a server; ask the data directory.
+
+    Raises
+    ------
+    LocsvcError
+        What either says.
+    """
+    target, authority, insecure = server
+    if target is None:
+        return locally(common.needed_data())
+    with connect(target, authority=authority, insecure=insecure) as client:
+        return as_json(remotely(client))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -10,13 +9,13 @@ import click
 
 from locsvc import model
 from locsvc.cli import output, words
+from locsvc.cli.client import look_up
 from locsvc.cli.manners import Command, Group
 from locsvc.cli.options import CELL, FILE, PLACE, Common, common_options
 from locsvc.errors import NotFound
 
 if TYPE_CHECKING:
     from locsvc.cli.records import Found
-    from locsvc.rpc.client import Client
 
 # Steps whose rows are not the cell's own.
 _OTHERS = ("site", "area", "network", "country")
@@ -24,22 +23,6 @@ _LIMIT = click.option("--limit", type=click.IntRange(1, 100), default=10, show_d
 _SERVER = click.option("--server", metavar="HOST:PORT", help="Ask a running server, not the data directory.")
 _CA = click.option("--ca", type=FILE, help="With --server: authority of the server's certificate (PEM); means TLS.")
 _INSECURE = click.option("--insecure", is_flag=True, help="With --server: no TLS to another machine.")
-
-
-def _look_up(
-    common: Common,
-    server: tuple[str | None, Path | None, bool],
-    remotely: Callable[[Client], object],
-    locally: Callable[[Path], Found],
-) -> Found:
-    """The reply in the JSON mapping, from a server or from the data directory."""
-    target, authority, insecure = server
-    if target is None:
-        return locally(common.needed_data())
-    from locsvc.cli.client import as_json, connect
-
-    with connect(target, authority=authority, insecure=insecure) as client:
-        return as_json(remotely(client))
 
 
 @click.group(
@@ -89,7 +72,7 @@ def cell(
         raise click.UsageError("give a cell as RADIO,MCC,MNC,AREA,CELL, or --near LAT,LON")
     if cell is not None and not cell.cell and (near is None or cell.pci is None):
         raise click.UsageError("give the cell's identity as RADIO,MCC,MNC,AREA,CELL, or pci= and arfcn= with --near")
-    found = _look_up(
+    found = look_up(
         common,
         (server, ca, insecure),
         lambda client: client.lookup_cell(cell, near=near, limit=limit),
@@ -130,7 +113,7 @@ def line(common: Common, number: str, server: str | None, ca: Path | None, insec
     """Show the record of a number."""
     from locsvc.cli import records
 
-    found = _look_up(
+    found = look_up(
         common,
         (server, ca, insecure),
         lambda client: client.lookup_line(number),
@@ -182,7 +165,7 @@ def address(  # noqa: PLR0913, PLR0917 - one parameter an option
     wanted = None if asked == model.CivicAddress() else asked
     if near is None and wanted is None:
         raise click.UsageError("give --near LAT,LON, or parts of an address such as --street and --city")
-    found = _look_up(
+    found = look_up(
         common,
         (server, ca, insecure),
         lambda client: client.find_addresses(near=near, address=wanted, limit=limit),
@@ -216,7 +199,7 @@ def area(common: Common, place: model.LatLng, server: str | None, ca: Path | Non
     """
     from locsvc.cli import records
 
-    found = _look_up(
+    found = look_up(
         common,
         (server, ca, insecure),
         lambda client: client.find_areas(place),
