@@ -32,6 +32,7 @@ while True:
             (directory / f"part{part}.bin").write_bytes(number.to_bytes(8, "little") * 20_000)
         draft.describe("cells", "many", rows=number, source="endless", licence="", built_at=0.0)
         draft.publish()
+    print("published", flush=True)
 """
 
 
@@ -229,13 +230,16 @@ def test_an_import_killed_at_any_moment_leaves_a_whole_snapshot(tmp_path: Path, 
     dice = random.Random(seed)
     publish(tmp_path, "lines", "lines", b"kept through all of it")
     number = 0
-    for _ in range(15):
+    for round_ in range(15):
         before = current_id(tmp_path)
         process = subprocess.Popen(
             [sys.executable, "-c", ENDLESS_IMPORT, str(tmp_path), str(number)], stdout=subprocess.PIPE
         )
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
+        if round_ % 2:
+            # On a slow machine too some imports come through before theirs is killed.
+            assert process.stdout.readline() == b"published\n"
         time.sleep(dice.uniform(0.0, 0.15))
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -250,7 +254,7 @@ def test_an_import_killed_at_any_moment_leaves_a_whole_snapshot(tmp_path: Path, 
             assert parts == {entry.rows.to_bytes(8, "little") * 20_000}
             number = entry.rows
         assert (snapshot.path / "lines/lines/column.npy").read_bytes() == b"kept through all of it"
-    assert number > 0
+    assert number >= 7
     # The next import finds the lock free and takes away whatever was left lying about.
     publish(tmp_path, "areas", "last", b"areas")
     assert left_over(tmp_path) == []
