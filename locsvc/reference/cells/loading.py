@@ -249,14 +249,14 @@ def _whole_lines(source: Path, raw: IO[bytes]) -> Iterator[bytes]:
 
 
 def _read_mapped(source: Path, layout: TableLayout, judge: _Judge, progress: Progress) -> Iterator[CellColumns]:
-    # A table in OpenCelliD's columns writes 0 for an unknown physical identity, whatever is mapped besides.
-    opencellid = not layout.has_header
+    # OpenCelliD and its like, which count samples, write 0 for a physical identity that they do not know.
+    crowd_sourced = "samples" in layout.columns()
     rows: list[CellValues] = []
     for row in read_table(source, layout):
         if row.problem is not None:
             judge.refuse(row.line, row.problem, row.text)
             continue
-        parsed = judge.parse(row.line, row.text, row.values, zero_pci_is_unknown=opencellid)
+        parsed = judge.parse(row.line, row.text, row.values, zero_pci_is_unknown=crowd_sourced)
         if parsed is not None:
             rows.append(parsed)
         if len(rows) >= ROWS_AT_A_TIME:

@@ -225,6 +225,20 @@ def test_columns_by_mapping(tmp_path: Path) -> None:
         load(tmp_path, content, mapping=mapping | {"tower": "Node"})
 
 
+@pytest.mark.parametrize(("columns", "pci"), [("samples", -1), ("name", 0)])
+def test_physical_identity_0_is_unknown_where_samples_are_counted(tmp_path: Path, columns: str, pci: int) -> None:
+    header = f"radio,mcc,mnc,cell,pci,lat,lon,{columns}"
+    _, table = load(tmp_path, f"{header}\nLTE,272,1,257,0,52,-8,5\nLTE,272,1,258,9,52,-8,5\n")
+    assert table.pci is not None
+    assert table.pci.tolist() == [pci, 9]
+
+
+def test_opencellid_columns_with_a_constant_in_place_of_one(tmp_path: Path) -> None:
+    report, table = load(tmp_path, f"{HEADER}\n{LTE}\n{GSM}\n", mapping={"radio": "=UMTS"})
+    assert report.rows == 2
+    assert {unpack_cell_key(int(k))[0] for k in table.key} == {Radio.UMTS}
+
+
 def test_progress_is_told(tmp_path: Path) -> None:
     seen: list[int] = []
     load(tmp_path, f"{HEADER}\n{GSM}\n{LTE}\n", progress=seen.append)
