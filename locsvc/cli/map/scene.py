@@ -97,11 +97,9 @@ class Scene:
         self._region = [] if estimate.region is None else shapes.region_rings(estimate.region, trace, self._plane)
         self._others = self._project([other.position for other in estimate.alternatives])
         self.near = self._near()
-        self.whole = Box.around(
-            np.concatenate([self._corners(), *(ring for drawn in self.evidence for ring in drawn.rings)]),
-            margin=0.06,
-            least_m=40.0,
-        )
+        opening = np.array([[self.near.left_m, self.near.top_m], [self.near.right_m, self.near.bottom_m]])
+        outlines = [ring for drawn in self.evidence for ring in drawn.rings]
+        self.whole = Box.around(np.concatenate([opening, *outlines]), margin=0.05, least_m=40.0)
         self._decimals = shapes.decimals_for(self.near.right_m - self.near.left_m)
         self._areas = areas
 
