@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.geo import local_axes, unit_vectors
+from locsvc.geo import SEMI_MAJOR_AXIS_M, latitudes_longitudes, local_axes, unit_vectors
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -42,6 +42,8 @@ SUPPORT_SIGMAS = 3.717
 # Logistic edge beyond which 0.1 % of its height is left: ln(1000).
 SUPPORT_WIDTHS = 6.91
 RADIAL_STEPS = 96
+# Pieces farther than this from their call's anchor are measured in planes of their own.
+FAR_M = 200_000.0
 
 
 class Family(enum.IntEnum):
@@ -113,16 +115,23 @@ class Densities:
 class Prepared:
     """Densities as the evaluation wants them: float32, relative to each call's anchor.
 
-    `plane` (m, 8): coefficients of the component's east (x, y, z, constant) and north coordinate, in metres, for unit
-    vectors relative to the anchor.
+    Near pieces are measured in the tangent plane of their call's anchor, where a difference is good to a part in a
+    hundred at 50 km: `axes` (calls, 2, 3) and `east_m`, `north_m` (k,) of the centres. Calls with a piece beyond
+    FAR_M are measured in the plane of each piece's own centre: `far` (calls,), `plane` (k, 8): coefficients
+    (x, y, z, constant) of east and north for unit vectors less the anchor.
     """
 
     densities: Densities
     anchor: Floats  # (calls, 3) unit vectors
+    axes: Floats32
+    east_m: Floats32
+    north_m: Floats32
+    far: npt.NDArray[np.bool_]
     plane: Floats32
     first_component: Ints  # (k,) of each piece
     first_piece: Ints  # (calls,) of each call
     pieces_of_call: Ints  # (calls,)
+    round: npt.NDArray[np.bool_]  # (m,) round Gaussians, which need only the distance
     narrowness_m2: Floats  # (k,) of the narrowest component
     log_reference: Floats  # (k,) so that logs stay near 0
 
@@ -138,7 +147,8 @@ class Prepared:
             source=self,
             pieces=pieces,
             components=components,
-            slot_of_component=np.repeat(np.repeat(np.arange(len(calls)), counts), per_piece),
+            calls=calls,
+            piece_of_component=np.repeat(np.arange(len(pieces)), per_piece),
             slot_of_piece=np.repeat(np.arange(len(calls)), counts),
             piece_starts=np.cumsum(per_piece) - per_piece,
             call_starts=np.cumsum(counts) - counts,
@@ -147,12 +157,16 @@ class Prepared:
 
 @dataclass(slots=True)
 class Rows:
-    """Rows of `source` that belong to some calls; `slot` is a call's place among them."""
+    """Rows of `source` that belong to some calls; `slot` is a call's place among them.
+
+    `piece_of_component` counts within these rows.
+    """
 
     source: Prepared
+    calls: Ints
     pieces: Ints
     components: Ints
-    slot_of_component: Ints
+    piece_of_component: Ints
     slot_of_piece: Ints
     piece_starts: Ints
     call_starts: Ints
@@ -188,6 +202,8 @@ def prepare(densities: Densities, calls: int, anchor: Floats) -> Prepared:
     plane = np.empty((len(d.call), 8))
     plane[:, 0:3], plane[:, 3] = east, -np.sum(east * center, axis=1)
     plane[:, 4:7], plane[:, 7] = north, -np.sum(north * center, axis=1)
+    axes = np.stack(local_axes(*latitudes_longitudes(anchor)), axis=1)
+    flat = np.sum(axes[d.call] * center[:, None, :], axis=2)
     first_component = np.searchsorted(d.piece, np.arange(len(d.call)))
     first_piece = np.searchsorted(d.call, np.arange(calls))
     narrow = np.minimum.reduceat(d.narrowness_m2(), first_component)
@@ -196,7 +212,12 @@ def prepare(densities: Densities, calls: int, anchor: Floats) -> Prepared:
     return Prepared(
         densities=d,
         anchor=anchor,
-        plane=plane[d.piece].astype(np.float32),
+        axes=axes.astype(np.float32),
+        east_m=flat[:, 0].astype(np.float32),
+        north_m=flat[:, 1].astype(np.float32),
+        far=np.maximum.reduceat(np.sum(center * center, axis=1), first_piece) > (FAR_M / SEMI_MAJOR_AXIS_M) ** 2,
+        plane=plane.astype(np.float32),
+        round=(d.family == Family.GAUSSIAN) & (d.covariance_m2 == 0) & (d.variance_e_m2 == d.variance_n_m2),
         first_component=first_component,
         first_piece=first_piece,
         pieces_of_call=np.diff(np.append(first_piece, len(d.call))),
@@ -233,20 +254,18 @@ def evaluate(rows: Rows, vectors: Floats32, blur_m2: Floats) -> Evaluation:
         what averaging over a cell does to them.
     """
     d, prepared = rows.source.densities, rows.source
-    inlier = _components(rows, vectors, blur_m2)
-    if len(rows.components) > len(rows.pieces):
-        inlier.values = np.add.reduceat(inlier.values, rows.piece_starts, axis=0)
-        inlier.distance2 = inlier.distance2[rows.piece_starts]
+    east, north = _coordinates(rows, vectors)
+    background = east * east
+    background += north * north
+    mixture = _inliers(rows, east, north, background, blur_m2)
     share = d.outlier_share[rows.pieces]
     scale2 = d.outlier_scale_m[rows.pieces] ** 2
     reference = np.exp(-prepared.log_reference[rows.pieces])
     # Student density with 2 degrees of freedom: (1 + d^2 / (2 s^2))^-2 / (2 pi s^2).
-    background = inlier.distance2
     background *= _column(0.5 / scale2)
     background += np.float32(1)
     np.multiply(background, background, out=background)
     np.divide(_column(share * reference / (2 * math.pi * scale2)), background, out=background)
-    mixture = inlier.values
     mixture *= _column((1 - share) * reference)
     total = mixture + background
     np.divide(mixture, total, out=mixture)
@@ -257,8 +276,8 @@ def evaluate(rows: Rows, vectors: Floats32, blur_m2: Floats) -> Evaluation:
     blur = blur_m2[rows.slot_of_piece]
     detail = mixture * _column(blur / (blur + prepared.narrowness_m2[rows.pieces]))
     return Evaluation(
-        np.add.reduceat(log_total, rows.call_starts, axis=0),
-        np.add.reduceat(detail, rows.call_starts, axis=0),
+        sum_rows(log_total, rows.call_starts),
+        sum_rows(detail, rows.call_starts),
         mixture,
     )
 
@@ -269,7 +288,7 @@ def log_all_wrong(prepared: Prepared, vectors: Floats) -> Floats:
     `vectors` (calls, places, 3) float64, unit vectors less the call's anchor.
     """
     d = prepared.densities
-    first = prepared.plane[prepared.first_component].astype(np.float64)
+    first = prepared.plane.astype(np.float64)
     at = vectors[d.call]
     distance2 = np.zeros(at.shape[:2])
     for axis in (0, 4):
@@ -289,59 +308,96 @@ def _column(values: Floats) -> Floats32:
     return values.astype(np.float32)[:, None]
 
 
-@dataclass(slots=True)
-class _Components:
-    values: Floats32  # (components, cells) weighted densities, 1 / m^2
-    distance2: Floats32  # (components, cells) m^2
+def _coordinates(rows: Rows, vectors: Floats32) -> tuple[Floats32, Floats32]:
+    """East and north of each cell from each piece's centre, (pieces, cells) float32, metres."""
+    prepared, slot = rows.source, rows.slot_of_piece
+    axes = prepared.axes[rows.calls]
+    found = []
+    for axis, center in ((0, prepared.east_m), (1, prepared.north_m)):
+        metres = vectors[0] * axes[:, axis, 0:1]
+        metres += vectors[1] * axes[:, axis, 1:2]
+        metres += vectors[2] * axes[:, axis, 2:3]
+        relative = metres[slot]
+        relative -= center[rows.pieces][:, None]
+        found.append(relative)
+    far = np.nonzero(prepared.far[rows.calls][slot])[0]
+    if len(far):
+        plane = prepared.plane[rows.pieces[far]]
+        x, y, z = (v[slot[far]] for v in vectors)
+        for axis, relative in zip((0, 4), found, strict=True):
+            relative[far] = (
+                x * plane[:, axis, None]
+                + y * plane[:, axis + 1, None]
+                + z * plane[:, axis + 2, None]
+                + plane[:, axis + 3, None]
+            )
+    return found[0], found[1]
 
 
-def _components(rows: Rows, vectors: Floats32, blur_m2: Floats) -> _Components:
-    """Weighted density of each component at each cell of its call."""
-    d = rows.source.densities
-    slot, at = rows.slot_of_component, rows.components
-    plane = rows.source.plane[at]
-    px, py, pz = (v[slot] for v in vectors)
-    east = px * plane[:, 0:1]
-    east += py * plane[:, 1:2]
-    east += pz * plane[:, 2:3]
-    east += plane[:, 3:4]
-    px *= plane[:, 4:5]
-    py *= plane[:, 5:6]
-    pz *= plane[:, 6:7]
-    north = px
-    north += py
-    north += pz
-    north += plane[:, 7:8]
-    east2, north2 = np.multiply(east, east, out=py), np.multiply(north, north, out=pz)
-    family, blur = d.family[at], blur_m2[slot]
-    if (family == Family.GAUSSIAN).all():
-        values = _gaussian(d, at, blur, east, north, east2, north2)
+def _inliers(rows: Rows, east: Floats32, north: Floats32, distance2: Floats32, blur_m2: Floats) -> Floats32:
+    """Density of each piece at each cell if it is right, (pieces, cells) float32, 1 / m^2."""
+    d, at, piece = rows.source.densities, rows.components, rows.piece_of_component
+    blur = blur_m2[rows.slot_of_piece][piece]
+    is_round = rows.source.round[at]
+    if is_round.all():
+        values = _round_gaussian(d, at, blur, distance2[piece])
     else:
-        values = np.empty_like(east)
+        values = np.empty((len(at), east.shape[1]), np.float32)
+        which = np.nonzero(is_round)[0]
+        values[which] = _round_gaussian(d, at[which], blur[which], distance2[piece[which]])
         for kind in Family:
-            which = np.nonzero(family == kind)[0]
+            which = np.nonzero((d.family[at] == kind) & ~is_round)[0]
             if not len(which):
                 continue
-            e, n, e2, n2 = east[which], north[which], east2[which], north2[which]
+            mine = piece[which]
             if kind is Family.GAUSSIAN:
-                values[which] = _gaussian(d, at[which], blur[which], e, n, e2, n2)
+                values[which] = _gaussian(d, at[which], blur[which], east[mine], north[mine])
             elif kind is Family.RING:
-                values[which] = _ring(d, at[which], blur[which], e, n, e2 + n2)
+                values[which] = _ring(d, at[which], blur[which], east[mine], north[mine], distance2[mine])
             else:
-                values[which] = _polygon(d, at[which], blur[which], e, n)
-    east2 += north2
-    return _Components(values, east2)
+                values[which] = _polygon(d, at[which], blur[which], east[mine], north[mine])
+    if len(at) == len(rows.pieces):
+        return values
+    return sum_rows(values, rows.piece_starts)
 
 
-def _gaussian(
-    d: Densities, at: Ints, blur: Floats, east: Floats32, north: Floats32, east2: Floats32, north2: Floats32
-) -> Floats32:
+def sum_rows(values: Floats32, starts: Ints) -> Floats32:
+    """Sums of the rows from each start to the next, (starts, columns) float32.
+
+    Row after row is added to all sums at once, which is five times faster than `np.add.reduceat` on whole rows; the
+    order of the additions is that of the rows.
+    """
+    counts = np.diff(np.append(starts, len(values)))
+    result = values[starts]
+    for k in range(1, int(counts.max())):
+        more = counts > k
+        if more.all():
+            result += values[starts + k]
+        else:
+            at = np.nonzero(more)[0]
+            result[at] += values[starts[at] + k]
+    return result
+
+
+def _round_gaussian(d: Densities, at: Ints, blur: Floats, distance2: Floats32) -> Floats32:
+    variance = d.variance_e_m2[at] + blur
+    distance2 *= _column(-0.5 / variance)
+    np.exp(distance2, out=distance2)
+    distance2 *= _column(d.weight[at] / (2 * math.pi * variance))
+    return distance2
+
+
+def _gaussian(d: Densities, at: Ints, blur: Floats, east: Floats32, north: Floats32) -> Floats32:
     ee, en, nn = d.variance_e_m2[at] + blur, d.covariance_m2[at], d.variance_n_m2[at] + blur
     determinant = ee * nn - en * en
-    exponent = east2 * _column(-0.5 * nn / determinant)
-    exponent += north2 * _column(-0.5 * ee / determinant)
-    if en.any():
-        exponent += east * north * _column(en / determinant)
+    exponent = east * east
+    exponent *= _column(-0.5 * nn / determinant)
+    cross = east * north
+    cross *= _column(en / determinant)
+    exponent += cross
+    np.multiply(north, north, out=cross)
+    cross *= _column(-0.5 * ee / determinant)
+    exponent += cross
     np.exp(exponent, out=exponent)
     exponent *= _column(d.weight[at] / (2 * math.pi * np.sqrt(determinant)))
     return exponent

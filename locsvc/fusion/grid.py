@@ -12,17 +12,15 @@ and summed by themselves, never by a matrix product.
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import h3.api.numpy_int as h3
 import numpy as np
 
 from locsvc.fusion import lattice
-from locsvc.fusion.densities import HEXAGON_VARIANCE, Densities, Prepared, evaluate, log_all_wrong, prepare
-from locsvc.fusion.lattice import FINEST, Frames
-from locsvc.geo import SEMI_MAJOR_AXIS_M, destination, latitudes_longitudes, unit_vectors
+from locsvc.fusion.densities import HEXAGON_VARIANCE, Densities, Prepared, evaluate
+from locsvc.fusion.lattice import Frames
+from locsvc.fusion.roots import FINEST_ANSWER, Level, first_cells, relative_vectors
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,28 +43,20 @@ HIDDEN_CELLS = 64
 # A cell with this much of the mass in which evidence hides (Evaluation.sharpness) is split when the rest is done.
 HIDDEN_MASS, HIDDEN_SHARPNESS = 2e-3, 0.5
 # The lightest cells of each level that together hold less than this part of the mass are dropped.
-NEGLIGIBLE = 3e-5
-# Finest cells: 0.6 m edge, the end of H3.
-FINEST_ANSWER = FINEST
-# A disk of two rings reaches this many mean edges from a place in its middle cell, at the least, over the globe.
-REACH_TWO_RINGS = 2.2
-# Coarsest roots: a pentagon of resolution 2 still lies wholly at sea.
-COARSEST_ROOT = 2
-MOST_RINGS = 11
-FEW_ROOTS = 64
-# Rings around the first cells on which the mass elsewhere is summed, out to so many scales of the wide densities (1e-3
-# of one lies beyond) or reaches of the cells, at the most half round the globe.
-FAR_RINGS, FAR_BEARINGS = 8, 6
-FAR_SCALES, FAR_REACHES = 45.0, 4.0
-HALF_ROUND_M = 1.9e7
+NEGLIGIBLE = 3e-4
+# Calls of one batch, and cells of one call: together 32 bits of the sorting key. A step has at most 7 * 64 cells, or
+# the disks of some pieces; a call at most 15 steps.
+MOST_CALL_BITS = 16
+LEAVES_OF_A_STEP = 4096
 
 
 @dataclass(slots=True)
 class Leaves:
     """Cells of the posterior, flat; rows of one call stand together, calls ascending, densest cell first.
 
-    call int64; cell uint64; mass float64, summing to 1 a call less what is elsewhere; area_m2 float64; vectors (3, leaves) float32, unit
-    vector of the centre less the call's anchor; starts (calls,) int64, first row of each call.
+    call int64; cell uint64; mass float64, summing to 1 a call less what is elsewhere; area_m2 float64;
+    vectors (3, leaves) float32, unit vector of the centre less the call's anchor; starts (calls,) int64, first row of
+    each call.
     """
 
     call: Ints
@@ -90,24 +80,14 @@ class Posterior:
 
 
 @dataclass(slots=True)
-class _Level:
-    """Cells to evaluate, one row a call, padded: `valid` tells which are cells."""
-
-    calls: Ints  # (rows,)
-    frames: Frames  # (rows, width)
-    resolution: Ints  # (rows,)
-    valid: npt.NDArray[np.bool_]
-
-
-@dataclass(slots=True)
 class _Progress:
     """What is known of each call while its cells are being refined, (calls,)."""
 
     log_peak: Floats
-    leaf_mass: Floats  # in units of exp(log_peak), elsewhere included
-    log_elsewhere: Floats  # mass outside of all cells
+    leaf_mass: Floats  # in units of exp(log_peak), with what is elsewhere and what was dropped
     enough: npt.NDArray[np.bool_]
-    parts: list[tuple[Ints, Cells, Floats32, Floats, Floats32]]
+    parts: list[tuple[Ints, Cells, Floats32, Floats, Floats32, Ints]]
+    steps: int = 0
 
 
 def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
@@ -122,176 +102,23 @@ def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
     confidence
         (calls,) float64, asked for each: where the cells must be fine.
     """
-    levels, anchor = _roots(densities, calls, confidence)
-    prepared = prepare(densities, calls, anchor)
-    log_elsewhere = _log_elsewhere(prepared, _covered_m(levels, calls))
-    progress = _Progress(log_elsewhere, np.ones(calls), log_elsewhere.copy(), np.zeros(calls, bool), [])
+    start = first_cells(densities, calls, confidence)
+    prepared, levels = start.prepared, start.levels
+    progress = _Progress(start.log_elsewhere, np.ones(calls), np.zeros(calls, bool), [])
     while levels:
-        split: list[tuple[int, _Level]] = []
+        progress.steps += 1
+        split: list[tuple[int, Level]] = []
         for level in levels:
             split += _refine(level, prepared, progress, confidence)
         levels = [_children(width, [lv for w, lv in split if w == width]) for width in sorted({w for w, _ in split})]
     return Posterior(_gather(progress, calls), prepared)
 
 
-def _outlier_reach_m(d: Densities, confidence: Floats) -> Floats:
-    """Radius (k,) of the wide density that must be looked at, metres: 0 where the piece is trusted enough.
-
-    The mass e * B outside is kept below a fifth of what the confidence leaves out; B holds 1 - 1 / (1 + r^2 / 2 s^2).
-    """
-    room = 5 * d.outlier_share / (1 - confidence[d.call])
-    result: Floats = d.outlier_scale_m * np.sqrt(2 * np.maximum(room - 1, 0.0))
-    return result
-
-
-def _covered_m(levels: list[_Level], calls: int) -> Floats:
-    """Radius (calls,) of a disc as large as the first cells of each call together, metres."""
-    radius = np.empty(calls)
-    for level in levels:
-        _, area = lattice.directions_and_areas(level.frames, level.resolution)
-        radius[level.calls] = np.sqrt(np.cumsum(np.where(level.valid, area, 0.0), axis=1)[:, -1] / math.pi)
-    return radius
-
-
-def _log_elsewhere(prepared: Prepared, covered_m: Floats) -> Floats:
-    """Log mass (calls,) outside of the first cells: all pieces wrong, in the units of `evaluate`.
-
-    The product of the wide densities alone, summed over rings around the anchor from where the cells end.
-    """
-    d = prepared.densities
-    farthest = np.maximum(
-        FAR_SCALES * np.maximum.reduceat(d.outlier_scale_m, prepared.first_piece), FAR_REACHES * covered_m
-    )
-    step = np.log(farthest / covered_m) / FAR_RINGS
-    length = covered_m[:, None] * np.exp((np.arange(FAR_RINGS) + 0.5) * step[:, None])
-    ring_area = 2 * math.pi * length**2 * step[:, None]
-    lat, lng = latitudes_longitudes(prepared.anchor)
-    bearing = (np.arange(FAR_BEARINGS) + 0.5) * (360.0 / FAR_BEARINGS)
-    reach = np.minimum(np.repeat(length, FAR_BEARINGS, axis=1), HALF_ROUND_M)
-    place = unit_vectors(*destination(lat[:, None], lng[:, None], np.tile(bearing, FAR_RINGS), reach))
-    log = log_all_wrong(prepared, place - prepared.anchor[:, None, :])
-    area = np.repeat(ring_area, FAR_BEARINGS, axis=1) / FAR_BEARINGS
-    peak = log.max(axis=1)
-    # A sum along the row, term by term: the same for a call alone and in a batch.
-    total = np.cumsum(np.exp(log - peak[:, None]) * area, axis=1)[:, -1]
-    result: Floats = peak + np.log(total)
-    return result
-
-
-def _roots(d: Densities, calls: int, confidence: Floats) -> tuple[list[_Level], Floats]:
-    """First cells of each call, which cover what its evidence says, and an anchor near its narrowest piece."""
-    first = np.searchsorted(d.piece, np.arange(len(d.call)))
-    support = np.maximum.reduceat(d.support_m(), first)
-    # The caller is outside all that the evidence says only if all of it is wrong: the most trusted piece decides.
-    starts = np.searchsorted(d.call, np.arange(calls))
-    reach = np.maximum(support, _outlier_reach_m(d, confidence))
-    least = np.minimum.reduceat(d.outlier_share, starts)[d.call]
-    support = np.where(d.outlier_share <= least, reach, support)
-    ends = np.append(starts[1:], len(d.call))
-    anchor = np.empty((calls, 3))
-    found: list[tuple[Frames, int]] = []
-    lat, lng, radii = d.latitude_deg.tolist(), d.longitude_deg.tolist(), support.tolist()
-    for a, b in zip(starts.tolist(), ends.tolist(), strict=True):
-        found.append(_roots_of_call(lat[a:b], lng[a:b], radii[a:b]))
-    narrowest = starts + np.array([int(np.argmin(support[a:b])) for a, b in zip(starts, ends, strict=True)])
-    anchor[:] = unit_vectors(d.latitude_deg[narrowest], d.longitude_deg[narrowest])
-    return [_padded(rows, [found[i] for i in rows.tolist()]) for rows in _by_width(found)], anchor
-
-
-def _by_width(found: list[tuple[Frames, int]]) -> list[Ints]:
-    """Calls with few first cells, and calls with many: a wide one must not make all rows wide."""
-    counts = np.array([len(f.cell) for f, _ in found])
-    few = counts <= FEW_ROOTS
-    return [rows for rows in (np.nonzero(few)[0], np.nonzero(~few)[0]) if len(rows)]
-
-
-def _padded(calls: Ints, found: list[tuple[Frames, int]]) -> _Level:
-    shape = (len(found), max(len(f.cell) for f, _ in found))
-    frames = Frames(
-        np.zeros(shape, np.uint64),
-        np.zeros(shape, np.int64),
-        np.zeros(shape, np.int64),
-        np.zeros(shape),
-        np.zeros(shape),
-    )
-    valid = np.zeros(shape, bool)
-    for row, (f, _) in enumerate(found):
-        n = len(f.cell)
-        frames.cell[row, :n], frames.face[row, :n], frames.turn[row, :n] = f.cell, f.face, f.turn
-        frames.x[row, :n], frames.y[row, :n] = f.x, f.y
-        valid[row, :n] = True
-    return _Level(calls, frames, np.array([r for _, r in found]), valid)
-
-
-def _roots_of_call(lat: list[float], lng: list[float], radii: list[float]) -> tuple[Frames, int]:
-    """Cells of one resolution that cover discs, and that resolution."""
-    widest = max(range(len(radii)), key=radii.__getitem__)
-    radius = radii[widest]
-    resolution, rings = _resolution_and_rings(radius)
-    disks = [lattice.disk(lat[widest], lng[widest], resolution, rings)]
-    covered = _reach_m(resolution, rings)
-    for i, r in enumerate(radii):
-        if i == widest:
-            continue
-        apart = _quick_distance_m(lat[i], lng[i], lat[widest], lng[widest])
-        if apart + r > covered:
-            disks.append(lattice.disk(lat[i], lng[i], resolution, 1 if r <= _reach_m(resolution, 1) else rings))
-    frames = disks[0] if len(disks) == 1 else _union(disks)
-    return _without_pentagons(frames), resolution
-
-
-def _quick_distance_m(lat1: float, lng1: float, lat2: float, lng2: float) -> float:
-    """Great-circle distance, metres; plain floats are ten times faster here than arrays of one."""
-    north, east = math.radians(lat2 - lat1) / 2, math.radians(lng2 - lng1) / 2
-    half = math.sin(north) ** 2 + math.cos(math.radians(lat1)) * math.cos(math.radians(lat2)) * math.sin(east) ** 2
-    return 2 * SEMI_MAJOR_AXIS_M * math.asin(min(1.0, math.sqrt(half)))
-
-
-def _reach_m(resolution: int, rings: int) -> float:
-    """Distance that a disk of `rings` reaches from any place of its middle cell, metres, at the least."""
-    return float(lattice.EDGE_M[resolution]) * (REACH_TWO_RINGS + 1.2 * (rings - 2))
-
-
-def _resolution_and_rings(radius_m: float) -> tuple[int, int]:
-    """Finest resolution at which two rings reach `radius_m`; more rings where cells cannot be coarser."""
-    for resolution in range(FINEST_ANSWER - 2, COARSEST_ROOT - 1, -1):
-        if _reach_m(resolution, 2) >= radius_m:
-            return resolution, 2
-    rings = 2
-    while _reach_m(COARSEST_ROOT, rings) < radius_m and rings < MOST_RINGS:
-        rings += 1
-    return COARSEST_ROOT, rings
-
-
-def _union(disks: list[Frames]) -> Frames:
-    cell = np.concatenate([f.cell for f in disks])
-    _, index = np.unique(cell, return_index=True)
-    joined = Frames(
-        cell,
-        np.concatenate([f.face for f in disks]),
-        np.concatenate([f.turn for f in disks]),
-        np.concatenate([f.x for f in disks]),
-        np.concatenate([f.y for f in disks]),
-    )
-    return joined.take(index)
-
-
-_PENTAGONS = frozenset(int(p) for r in range(FINEST + 1) for p in h3.get_pentagons(r))
-
-
-def _without_pentagons(frames: Frames) -> Frames:
-    """The frames less the pentagons, whose children have no common axes: twelve cells, all at sea."""
-    keep = np.array([c not in _PENTAGONS for c in frames.cell.tolist()])
-    return frames if keep.all() else frames.take(np.nonzero(keep)[0])
-
-
-def _refine(level: _Level, prepared: Prepared, progress: _Progress, confidence: Floats) -> list[tuple[int, _Level]]:
+def _refine(level: Level, prepared: Prepared, progress: _Progress, confidence: Floats) -> list[tuple[int, Level]]:
     """Evaluates a level, keeps its leaves in `progress`; what to split, with the width that it needs."""
     calls, valid = level.calls, level.valid
     exact, area = lattice.directions_and_areas(level.frames, level.resolution)
-    vectors = np.empty(exact.shape, np.float32)
-    for axis in range(3):
-        np.subtract(exact[axis], prepared.anchor[calls, axis][:, None], out=vectors[axis], casting="same_kind")
+    vectors = relative_vectors(exact, prepared.anchor[calls])
     step_area = area[:, 0]
     seen = evaluate(prepared.of_calls(calls), vectors, HEXAGON_VARIANCE * step_area)
     log = np.where(valid, seen.log_posterior, np.float32(-np.inf))
@@ -318,7 +145,7 @@ def _refine(level: _Level, prepared: Prepared, progress: _Progress, confidence: 
     split &= sorted_mass > 0
     progress.enough[calls] = enough
     leaf = ~split & (cumulative - sorted_mass < ((1 - NEGLIGIBLE) * cumulative[:, -1])[:, None])
-    progress.leaf_mass[calls] = leaf_mass + np.cumsum(np.where(leaf, sorted_mass, 0), axis=1, dtype=float)[:, -1]
+    progress.leaf_mass[calls] = leaf_mass + np.cumsum(np.where(split, 0, sorted_mass), axis=1, dtype=float)[:, -1]
     _keep_leaves(progress, level, leaf, order, log, area, vectors)
     return _split(level, split, order)
 
@@ -337,7 +164,7 @@ def _sorted_by_mass(mass: Floats32) -> tuple[Ints, Floats]:
 
 def _keep_leaves(
     progress: _Progress,
-    level: _Level,
+    level: Level,
     leaf: npt.NDArray[np.bool_],
     order: Ints,
     log: Floats32,
@@ -353,11 +180,12 @@ def _keep_leaves(
             log[row, column],
             area[row, column],
             vectors[:, row, column],
+            progress.steps * LEAVES_OF_A_STEP + place,
         )
     )
 
 
-def _split(level: _Level, split: npt.NDArray[np.bool_], order: Ints) -> list[tuple[int, _Level]]:
+def _split(level: Level, split: npt.NDArray[np.bool_], order: Ints) -> list[tuple[int, Level]]:
     """Cells to split, packed to the left, in one or two widths."""
     count = np.count_nonzero(split, axis=1)
     result = []
@@ -371,11 +199,11 @@ def _split(level: _Level, split: npt.NDArray[np.bool_], order: Ints) -> list[tup
         column = np.take_along_axis(order[rows], packed, axis=1)
         at = (rows[:, None], column)
         valid = np.arange(packed.shape[1]) < count[rows][:, None]
-        result.append((width, _Level(level.calls[rows], level.frames.take(at), level.resolution[rows], valid)))
+        result.append((width, Level(level.calls[rows], level.frames.take(at), level.resolution[rows], valid)))
     return result
 
 
-def _children(width: int, levels: list[_Level]) -> _Level:
+def _children(width: int, levels: list[Level]) -> Level:
     """The children of what was split, as one level."""
     padded = [_widened(lv, width) for lv in levels]
     frames = Frames(
@@ -383,39 +211,43 @@ def _children(width: int, levels: list[_Level]) -> _Level:
     )
     resolution = np.concatenate([lv.resolution for lv in padded]) + 1
     valid = np.repeat(np.concatenate([lv.valid for lv in padded]), 7, axis=1)
-    return _Level(np.concatenate([lv.calls for lv in padded]), lattice.children(frames, resolution), resolution, valid)
+    return Level(np.concatenate([lv.calls for lv in padded]), lattice.children(frames, resolution), resolution, valid)
 
 
-def _widened(level: _Level, width: int) -> _Level:
+def _widened(level: Level, width: int) -> Level:
     missing = width - level.valid.shape[1]
     if not missing:
         return level
-    pad = ((0, 0), (0, missing))
+    # The last cell is repeated: what pads a row stays near its cells, which keeps it on one face.
     f = level.frames
-    frames = Frames(np.pad(f.cell, pad), np.pad(f.face, pad), np.pad(f.turn, pad), np.pad(f.x, pad), np.pad(f.y, pad))
-    return _Level(level.calls, frames, level.resolution, np.pad(level.valid, pad))
+    frames = f.take((np.arange(len(f.cell))[:, None], np.minimum(np.arange(width), f.cell.shape[1] - 1)[None, :]))
+    return Level(level.calls, frames, level.resolution, np.pad(level.valid, ((0, 0), (0, missing))))
 
 
 def _gather(progress: _Progress, calls: int) -> Leaves:
     """All leaves with their final masses, by call and falling density."""
-    call, cell, log, area, vectors = (np.concatenate([p[i] for p in progress.parts], axis=-1) for i in range(5))
+    call, cell, log, area, vectors, place = (np.concatenate([p[i] for p in progress.parts], axis=-1) for i in range(6))
     density = np.exp(log - progress.log_peak.astype(np.float32)[call]).astype(np.float32)
-    key = (call.astype(np.uint64) << np.uint64(32)) | (
-        np.uint64(0xFFFFFFFF) - density.view(np.uint32).astype(np.uint64)
-    )
-    # Equal densities are put in order by index, so that the answer does not hang on the order of levels.
-    order = np.lexsort((cell, key)) if len(key) < 2 else _stable_order(key, cell)
+    order = order_within_calls(call, np.uint32(0xFFFFFFFF) - density.view(np.uint32), place)
     call, cell, area, vectors = call[order], cell[order], area[order], vectors[:, order]
     mass = density[order] * area
     starts = np.searchsorted(call, np.arange(calls))
-    total = np.add.reduceat(mass, starts) + np.exp(progress.log_elsewhere - progress.log_peak)
-    return Leaves(call, cell, mass / total[call], area, vectors, starts)
+    return Leaves(call, cell, mass / progress.leaf_mass[call], area, vectors, starts)
 
 
-def _stable_order(key: npt.NDArray[np.uint64], cell: Cells) -> Ints:
-    order = np.argsort(key, kind="stable")
-    sorted_key = key[order]
-    tied = np.nonzero(sorted_key[1:] == sorted_key[:-1])[0]
-    if len(tied):
-        order = np.lexsort((cell, key))
-    return order.astype(np.int64)
+def order_within_calls(call: Ints, value: npt.NDArray[np.uint32], place: Ints) -> Ints:
+    """Order by call, then by value, then by place: a total order, so that equal values cannot fall either way.
+
+    Parameters
+    ----------
+    call
+        (n,) int64, below 2**MOST_CALL_BITS.
+    value
+        (n,) uint32; the bits of a float32 of 0 or more are in the order of the floats.
+    place
+        (n,) int64, unique in a call, below 2**(32 - MOST_CALL_BITS).
+    """
+    head = (call.astype(np.uint64) << np.uint64(64 - MOST_CALL_BITS)) | (
+        value.astype(np.uint64) << np.uint64(32 - MOST_CALL_BITS)
+    )
+    return np.argsort(head | place.astype(np.uint64)).astype(np.int64)

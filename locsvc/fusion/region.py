@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from locsvc.fusion import lattice
+from locsvc.fusion.grid import order_within_calls
 from locsvc.fusion.modes import Modes, find_modes
 from locsvc.geo import latitudes_longitudes, local_axes
 
@@ -173,11 +174,8 @@ def radius_holding(leaves: Leaves, mass: Ints, distance_m: Floats, wanted: Ints)
 
     A leaf counts from half of its mass at its centre: between two leaves the mass is taken to rise evenly.
     """
-    # Distances of one call are sorted by a key of (call, float bits): positive floats sort like their bits.
-    key = (leaves.call.astype(np.uint64) << np.uint64(32)) | distance_m.astype(np.float32).view(np.uint32).astype(
-        np.uint64
-    )
-    order = np.argsort(key, kind="stable")
+    place = np.arange(len(leaves.call)) - leaves.starts[leaves.call]
+    order = order_within_calls(leaves.call, distance_m.astype(np.float32).view(np.uint32), place)
     sorted_mass = mass[order]
     inclusive = np.cumsum(sorted_mass)
     base = (inclusive - sorted_mass)[leaves.starts]
