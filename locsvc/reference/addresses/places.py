@@ -249,12 +249,10 @@ def _exact_rows(table: AddressTable, number: int, wanted: Wanted) -> Found:
             break
     if len(found.rows) > 1:
         # Number 12 itself goes before 10-12, and flat B before its neighbours.
-        addresses = [table.address(int(row)) for row in found.rows]
-        found = _only(
-            found, [number_keys(a.house_number + a.house_number_suffix)[0] == wanted.number for a in addresses]
-        )
+        written = [table.text(row, "house_number", "house_number_suffix") for row in found.rows.tolist()]
+        found = _only(found, [number_keys(number)[0] == wanted.number for number in written])
     if len(found.rows) > 1 and wanted.unit:
-        found = _only(found, [fold(table.address(int(row)).unit) == wanted.unit for row in found.rows])
+        found = _only(found, [fold(table.text(row, "unit")) == wanted.unit for row in found.rows.tolist()])
     return found
 
 

@@ -83,6 +83,10 @@ class AddressTable:
         """The address of a row."""
         return civic_address(self._texts, row)
 
+    def text(self, row: int, *fields: str) -> str:
+        """Some fields of a row's address, one after the other."""
+        return "".join(column[row] for name, column in self._texts if name in fields)
+
     def position(self, row: int) -> LatLng:
         """The place of a row."""
         return LatLng(round(int(self.latitude_e7[row]) * E7, 7), round(int(self.longitude_e7[row]) * E7, 7))
