@@ -27,7 +27,7 @@ class LineStore:
     """Line records of one import.
 
     Thread-safe for reading: each thread has a connection of its own. SQLite is asked directly, not through SQLAlchemy,
-    which costs several times as much here: figures in `docs/decisions/013-lines-sqlite.md`.
+    which costs a number alone twice as much: figures in `docs/decisions/0009-lines-sqlite.md`.
 
     Attributes
     ----------
