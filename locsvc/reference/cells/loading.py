@@ -114,6 +114,9 @@ def import_cells(
 
 
 def _layout(source: Path, mapping: Mapping[str, str] | None) -> TableLayout:
+    # Whoever maps may say "azimuth" or "lat" for our column as a table may.
+    ours = {alias: column for column, aliases in KNOWN_HEADERS.items() for alias in aliases}
+    mapping = {ours.get(column, column): theirs for column, theirs in (mapping or {}).items()}
     layout = find_layout(source, known=KNOWN_HEADERS, mapping=mapping, headerless=OPENCELLID)
     columns = layout.columns()
     if not layout.has_header and layout.width < len(OPENCELLID) - 1:

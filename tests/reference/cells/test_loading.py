@@ -207,7 +207,7 @@ def test_columns_by_mapping(tmp_path: Path) -> None:
     )
     mapping = {
         "radio": "=GSM", "plmn": "operator", "cell": "Node", "latitude": "Breite", "longitude": "Laenge",
-        "azimuth_deg": "Richtung", "updated": "Stand",
+        "azimuth": "Richtung", "updated": "Stand",
     }  # fmt: skip
     rejects = tmp_path / "rejects.csv"
     report, table = load(tmp_path, content, mapping=mapping, rejects=rejects)
