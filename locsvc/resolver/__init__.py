@@ -159,6 +159,7 @@ class Resolver:
         row_of_call = np.full(len(confidences), -1)
         row_of_call[located] = np.arange(len(located))
         densities.call = row_of_call[densities.call]
+        densities.exponent = _of_whole_weight(densities.exponent, densities.call)
         confidence = np.array(confidences)[located]
         posterior = locate(densities, len(located), confidence)
         answers = answer(posterior, confidence)
@@ -209,6 +210,20 @@ class Resolver:
             trace = trace_of(row, fused.posterior, slots, confidences[i]) if traced else Trace()
             result.append((estimate, trace))
         return result
+
+
+def _of_whole_weight(exponent: npt.NDArray[np.float64], call: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """Exponents (k,) float64, scaled up to sum to 1 in calls (ascending) where they sum to less.
+
+    A log-linear pool of less than one whole piece is no density: its tails fall too slowly to be summed. A neighbour
+    alone, say, counts in full: there is nothing that it repeats.
+
+    >>> _of_whole_weight(np.array([1.0, 0.3, 0.3]), np.array([0, 0, 1])).tolist()
+    [1.0, 0.3, 1.0]
+    """
+    starts = np.flatnonzero(np.append(True, call[1:] != call[:-1]))
+    whole = np.add.reduceat(exponent, starts)
+    return exponent * np.maximum(1.0, 1.0 / whole)[call]
 
 
 @dataclass(slots=True)
