@@ -64,7 +64,7 @@ def real(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> AddressStore
 
 def store_of(folder: Path, places: Sequence[tuple[float, float]]) -> AddressStore:
     """Addresses at given places; the house number is the number of the place."""
-    gathered = importer._Gathered()
+    gathered = importer._Gathered(("house_number", "street"))
     for number, (lat, lng) in enumerate(places):
         values = {"latitude": repr(lat), "longitude": repr(lng), "house_number": str(number), "street": "High Street"}
         assert gathered.add(values) is None

@@ -145,6 +145,13 @@ def test_usual_headers_are_found(world: World) -> None:
     assert record.provider == "EIR"
 
 
+def test_number_is_the_house_number_when_another_column_is_the_telephones(world: World) -> None:
+    world.put("number,street,phone", "3,Mill Lane,0209100001")
+    assert world.record("+353209100001").address == CivicAddress(house_number="3", street="Mill Lane")
+    world.put("number,street,phone", "0209100002,Mill Lane,1", mapping={"number": "number"})
+    assert world.record("+353209100002").address == CivicAddress(street="Mill Lane")
+
+
 def test_numbers_are_read_in_the_default_region_and_looked_up_so(world: World) -> None:
     world.put("number", "(020) 91-00001", "+44 1632 960123", "0044 1632 960124")
     store = world.open()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +88,7 @@ def import_addresses(
     """
     started = time.monotonic()
     layout = _layout(source, mapping)
-    gathered = _Gathered()
+    gathered = _Gathered(layout.columns())
     with Rejects(rejects) as rejected:
         for count, row in enumerate(read_table(source, layout), start=1):
             problem = row.problem or gathered.add(row.values)
@@ -120,9 +120,9 @@ def _layout(source: Path, mapping: Mapping[str, str] | None) -> TableLayout:
 
 
 class _Gathered:
-    """Rows as they come, a few bytes each."""
+    """Rows as they come, a few bytes each; only columns that the table has take room."""
 
-    def __init__(self) -> None:
+    def __init__(self, columns: Collection[str]) -> None:
         self._latitude = array("d")
         self._longitude = array("d")
         self._cell = array("q")
@@ -133,7 +133,7 @@ class _Gathered:
         self._town = array("q")
         # Key of a town with its county, state and country -> keys of its name, state and country.
         self._town_names: dict[int, tuple[int, int, int]] = {}
-        self._texts = {name: TextsInWork() for name in CIVIC_FIELDS}
+        self._texts = {name: TextsInWork() for name in CIVIC_FIELDS if name in columns}
 
     @property
     def rows(self) -> int:
@@ -152,7 +152,7 @@ class _Gathered:
             return BAD_COORDINATES
         if is_null_position(latitude, longitude):
             return NULL_COORDINATES
-        address = CivicAddress(**{n: " ".join(values[n].split()) for n in CIVIC_FIELDS if values.get(n)})
+        address = CivicAddress(**{n: " ".join(values[n].split()) for n in self._texts if values.get(n)})
         if not (address.street or address.city or address.postcode or address.name or address.building):
             return NO_WORDS
         self._latitude.append(latitude)

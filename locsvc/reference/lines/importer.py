@@ -15,7 +15,7 @@ from locsvc.errors import BadData, FieldViolation, InvalidInput
 from locsvc.geo import is_null_position
 from locsvc.model import CivicAddress, ClassOfService, LatLng, LineRecord, Placement
 from locsvc.reference.addresses import AddressPlace, AddressStore
-from locsvc.reference.importing import ImportReport, Rejects, TableRow, find_layout, read_table
+from locsvc.reference.importing import ImportReport, Rejects, TableLayout, TableRow, find_layout, read_table
 from locsvc.reference.lines import codes
 from locsvc.reference.lines.table import CIVIC_FIELDS, CREATE, FILE, INSERT, SCHEMA, Value, row_of
 from locsvc.reference.numbers import known_region, normalise_number
@@ -46,11 +46,11 @@ GEOCODED = {
 }
 NOT_GEOCODED = "no coordinates and no place for the address"
 
-# Headers that were met. A table whose telephone number is called "number" has its house number under another name.
+# Headers that were met. "number" is the telephone number, unless another column is clearly that.
 _KNOWN: dict[str, tuple[str, ...]] = {
-    "number": (
+    "number": (),
+    "telephone": (
         "telephone_number",
-        "telephone",
         "phone_number",
         "phone",
         "tn",
@@ -128,9 +128,7 @@ def import_lines(
     if default_region is not None and not known_region(default_region):
         remedy = "give ISO 3166-1 alpha-2 in upper case, as IE"
         raise InvalidInput([FieldViolation("default_region", f"{default_region!r} is no region; {remedy}")])
-    layout = find_layout(source, known=_KNOWN, mapping=mapping)
-    if "number" not in layout.indexes:
-        raise InvalidInput([FieldViolation("mapping.number", f"{source} has no column for it; say which one it is")])
+    layout = _layout(source, mapping)
     with Rejects(rejects) as rejected:
         reader = _Reader(rejected, default_region, addresses, progress)
         file = draft.dataset_dir(DATASET, NAME) / FILE
@@ -144,6 +142,19 @@ def import_lines(
         extra = {"default_region": default_region, "notes": notes}
         draft.describe(DATASET, NAME, rows=rows, source=source.name, licence=licence, built_at=time.time(), extra=extra)
         return rejected.report(rows, time.monotonic() - started, notes)
+
+
+def _layout(source: Path, mapping: Mapping[str, str] | None) -> TableLayout:
+    layout = find_layout(source, known=_KNOWN, mapping=mapping)
+    telephone = layout.indexes.pop("telephone", None)
+    if telephone is not None and "number" not in (mapping or {}):
+        other = layout.indexes.get("number")
+        layout.indexes["number"] = telephone
+        if other is not None and "house_number" not in layout.columns():
+            layout.indexes["house_number"] = other
+    if "number" not in layout.indexes:
+        raise InvalidInput([FieldViolation("mapping.number", f"{source} has no column for it; say which one it is")])
+    return layout
 
 
 def _write(file: Path, rows: Iterator[tuple[Value, ...]]) -> int:
