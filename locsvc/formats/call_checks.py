@@ -5,7 +5,9 @@ A face runs them where a call comes in, so that a wrong number is named by its f
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import re
 from collections.abc import Iterator, Sequence
 
 from locsvc import model
@@ -14,7 +16,7 @@ from locsvc.errors import FieldViolation
 MAX_EVIDENCE = 1000
 MAX_NEIGHBOURS = 64
 MAX_VERTICES = 1000
-MAX_TEXT = 128
+MAX_NAME, MAX_DIALLED, MAX_TEXT = 128, 64, 1000
 LEAST_CONFIDENCE = 0.5
 GREATEST_CONFIDENCE = 0.999
 # Half of the Earth's girth, rounded up: no circle is wider.
@@ -33,6 +35,8 @@ _GREATEST_ADVANCE = {model.Radio.GSM: 219, model.Radio.LTE: 1282, model.Radio.NR
 _GREATEST_PCI = {model.Radio.GSM: 63, model.Radio.UMTS: 511, model.Radio.LTE: 503, model.Radio.NR: 1007}
 _GREATEST_AREA = {model.Radio.GSM: 2**16 - 1, model.Radio.UMTS: 2**16 - 1, model.Radio.LTE: 2**16 - 1}
 _GREATEST_ARFCN = 3_279_165
+# ITU-T E.164: a country code that does not begin with 0, 15 digits in all.
+_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 
 _Violations = Iterator[FieldViolation]
 
@@ -49,8 +53,7 @@ def call_violations(call: model.Call) -> list[FieldViolation]:
 
 def _call(call: model.Call) -> _Violations:
     yield from _text("call_id", call.call_id)
-    if call.calling_number and not _is_number(call.calling_number):
-        yield FieldViolation("calling_number", "is not a number: write it in E.164, such as +442079460123")
+    yield from _number("calling_number", call.calling_number)
     yield from _time("started_at", call.started_at)
     if len(call.evidence) > MAX_EVIDENCE:
         yield FieldViolation("evidence", f"{len(call.evidence)} pieces; send at most {MAX_EVIDENCE}")
@@ -63,9 +66,9 @@ def _call(call: model.Call) -> _Violations:
         seen.setdefault(piece.evidence_id, place)
 
 
-def _is_number(text: str) -> bool:
-    digits = sum(character.isdigit() for character in text)
-    return text.isascii() and 1 <= digits <= 15 and all(c.isdigit() or c in "+-.() " for c in text)
+def _number(path: str, text: str) -> _Violations:
+    if text and not _E164.fullmatch(text):
+        yield FieldViolation(path, "is not a number in E.164: write it as +442079460123; leave it out when withheld")
 
 
 def _evidence(path: str, piece: model.Evidence) -> _Violations:
@@ -106,7 +109,7 @@ def _cell(path: str, cell: model.CellMeasurement) -> _Violations:
 def _report(path: str, report: model.DeviceReport) -> _Violations:
     yield from _fraction(f"{path}.confidence", report.confidence)
     yield from _within(f"{path}.altitude_m", report.altitude_m, -500, 10_000)
-    yield from _within(f"{path}.vertical_uncertainty_m", report.vertical_uncertainty_m, 0, 10_000)
+    yield from _within(f"{path}.vertical_uncertainty_m", report.vertical_uncertainty_m, 0, MAX_RADIUS_M)
     yield from _text(f"{path}.floor", report.floor)
     if report.shape is not None:
         yield from _shape(f"{path}.shape", report.shape)
@@ -147,17 +150,21 @@ def _ellipse(path: str, shape: model.Ellipse | model.Ellipsoid) -> _Violations:
         yield FieldViolation(
             f"{path}.semi_minor_m", "is longer than semi_major_m: exchange them, turn orientation by 90"
         )
-    yield from _within(f"{path}.orientation_deg", shape.orientation_deg, 0, 360)
+    yield from _direction(f"{path}.orientation_deg", shape.orientation_deg)
 
 
 def _arc_band(path: str, band: model.ArcBand) -> _Violations:
     yield from _place(f"{path}.center", band.center)
     yield from _within(f"{path}.inner_radius_m", band.inner_radius_m, 0, MAX_RADIUS_M)
     yield from _within(f"{path}.outer_radius_m", band.outer_radius_m, 0, MAX_RADIUS_M)
-    if band.outer_radius_m <= band.inner_radius_m:
-        yield FieldViolation(f"{path}.outer_radius_m", "must be greater than inner_radius_m")
-    yield from _within(f"{path}.start_angle_deg", band.start_angle_deg, 0, 360)
+    yield from _direction(f"{path}.start_angle_deg", band.start_angle_deg)
     yield from _within(f"{path}.opening_angle_deg", band.opening_angle_deg, 0, 360)
+    if not band.inner_radius_m and not band.outer_radius_m:
+        return  # unknown
+    if band.outer_radius_m <= band.inner_radius_m:
+        yield FieldViolation(f"{path}.outer_radius_m", "must be greater than inner_radius_m; both 0 mean unknown")
+    if band.opening_angle_deg == 0:
+        yield FieldViolation(f"{path}.opening_angle_deg", "must be above 0; 360 is a whole ring")
 
 
 def _vertices(path: str, vertices: Sequence[model.LatLng]) -> _Violations:
@@ -168,15 +175,26 @@ def _vertices(path: str, vertices: Sequence[model.LatLng]) -> _Violations:
 
 
 def _line(path: str, line: model.LineLookup) -> _Violations:
-    yield from _text(f"{path}.number", line.number)
+    yield from _text(f"{path}.number", line.number, MAX_DIALLED)
     record = line.record
     if record is None:
         return
+    yield from _number(f"{path}.record.number", record.number)
+    if record.address is not None:
+        yield from _address(f"{path}.record.address", record.address)
     if record.position is not None:
         yield from _place(f"{path}.record.position", record.position)
+    yield from _text(f"{path}.record.provider", record.provider)
     yield from _within(f"{path}.record.uncertainty_m", record.uncertainty_m, 0, MAX_RADIUS_M)
     yield from _fraction(f"{path}.record.confidence", record.confidence)
     yield from _time(f"{path}.record.updated_at", record.updated_at)
+
+
+def _address(path: str, address: model.CivicAddress) -> _Violations:
+    for part in dataclasses.fields(address):
+        yield from _text(f"{path}.{part.name}", getattr(address, part.name), MAX_TEXT)
+    if address.country and not re.fullmatch("[A-Z]{2}", address.country):
+        yield FieldViolation(f"{path}.country", "is not an ISO 3166-1 alpha-2 code in upper case, such as IE")
 
 
 def _place(path: str, place: model.LatLng) -> _Violations:
@@ -190,15 +208,20 @@ def _within(path: str, value: float | None, least: float, greatest: float) -> _V
         yield FieldViolation(path, f"{value} is outside {least:g} to {greatest:.15g}")
 
 
+def _direction(path: str, angle_deg: float) -> _Violations:
+    if not 0 <= angle_deg < 360:
+        yield FieldViolation(path, f"{angle_deg} is not a direction: degrees clockwise from north, 0 to below 360")
+
+
 def _fraction(path: str, value: float | None) -> _Violations:
     if value is not None and not 0 < value < 1:
         hint = f"; write {value / 100:g} for {value:g} %" if 1 < value < 100 else ""
         yield FieldViolation(path, f"{value} is not a probability above 0 and below 1{hint}")
 
 
-def _text(path: str, text: str) -> _Violations:
-    if len(text) > MAX_TEXT:
-        yield FieldViolation(path, f"has {len(text)} characters; send at most {MAX_TEXT}")
+def _text(path: str, text: str, most: int = MAX_NAME) -> _Violations:
+    if len(text) > most:
+        yield FieldViolation(path, f"has {len(text)} characters; send at most {most}")
 
 
 def _code(path: str, text: str, lengths: tuple[int, ...], want: str) -> _Violations:

@@ -83,4 +83,6 @@ def timestamp_seconds(text: str) -> float:
         moment = dt.datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone == 'Z' else zone}")
     except ValueError:
         raise ValueError("is not a time: there is no such day or hour") from None
-    return moment.timestamp() + (float(f"0.{fraction}") if fraction else 0.0)
+    # One division of whole numbers: the nearest float, as a sum of two floats would not always be.
+    digits = fraction or ""
+    return (int(moment.timestamp()) * 10 ** len(digits) + int(digits or "0")) / 10 ** len(digits)

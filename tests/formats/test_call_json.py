@@ -15,6 +15,7 @@ from locsvc import model
 from locsvc.errors import BadData, FieldViolation, InvalidInput
 from locsvc.formats.call_json import call_from_json, call_from_text, call_to_json, estimate_from_json
 from locsvc.formats.proto_json import read_json, to_json
+from locsvc.rpc.convert.calls import read_call
 from locsvc.v1 import call_pb2, estimate_pb2
 
 _finite = st.floats(allow_nan=False, allow_infinity=False, width=32).filter(bool)
@@ -155,7 +156,29 @@ def _with_shape(name: str, **fields: object) -> dict[str, object]:
             _with_shape("ellipse", semi_major_m=1, semi_minor_m=2),
             "evidence[0].device_report.shape.ellipse.semi_minor_m",
         ),
-        (_with_shape("arc_band", outer_radius_m=0), "evidence[0].device_report.shape.arc_band.outer_radius_m"),
+        (_with_shape("arc_band", inner_radius_m=9), "evidence[0].device_report.shape.arc_band.outer_radius_m"),
+        (_with_shape("arc_band", outer_radius_m=9), "evidence[0].device_report.shape.arc_band.opening_angle_deg"),
+        (_with_shape("arc_band", start_angle_deg=360), "evidence[0].device_report.shape.arc_band.start_angle_deg"),
+        (_with_shape("ellipse", orientation_deg=-1), "evidence[0].device_report.shape.ellipse.orientation_deg"),
+        (_with_shape("sphere", radius_m=-1), "evidence[0].device_report.shape.sphere.radius_m"),
+        (_with_shape("ellipsoid", vertical_m=-1), "evidence[0].device_report.shape.ellipsoid.vertical_m"),
+        (_with_report(shape={"prism": {"base": {"vertices": [{}]}}}), "evidence[0].device_report.shape.prism.base.vertices"),
+        (_with_report(vertical_uncertainty_m=-1), "evidence[0].device_report.vertical_uncertainty_m"),
+        (_with_report(floor="x" * 129), "evidence[0].device_report.floor"),
+        (_with_cell(radio="RADIO_GSM", area=2**16), "evidence[0].cell_scan.serving.area"),
+        (_with_cell(arfcn=4_000_000), "evidence[0].cell_scan.serving.arfcn"),
+        ({"calling_number": "01632 960168"}, "calling_number"),
+        ({"evidence": [{"provider": "x" * 129}]}, "evidence[0].provider"),
+        ({"evidence": [{"line_lookup": {"number": "1" * 65}}]}, "evidence[0].line_lookup.number"),
+        ({"evidence": [{"line_lookup": {"record": {"number": "1"}}}]}, "evidence[0].line_lookup.record.number"),
+        (
+            {"evidence": [{"line_lookup": {"record": {"address": {"country": "Eire"}}}}]},
+            "evidence[0].line_lookup.record.address.country",
+        ),
+        (
+            {"evidence": [{"line_lookup": {"record": {"position": {"longitude_deg": 181}}}}]},
+            "evidence[0].line_lookup.record.position.longitude_deg",
+        ),
         (_with_report(shape={"polygon": {"vertices": [{}]}}), "evidence[0].device_report.shape.polygon.vertices"),
         ({"evidence": [{"line_lookup": {"record": {"confidence": 2}}}]}, "evidence[0].line_lookup.record.confidence"),
     ],
@@ -164,6 +187,10 @@ def test_a_value_out_of_its_range_is_refused_by_its_path(given_json: dict[str, o
     with pytest.raises(InvalidInput) as caught:
         call_from_json(given_json)
     assert field in [violation.field for violation in caught.value.violations]
+    # The other face refuses the same by the same name.
+    theirs: list[FieldViolation] = []
+    read_call(json_format.ParseDict(given_json, call_pb2.Call()), theirs)
+    assert field in [violation.field for violation in theirs]
 
 
 def test_unknown_and_zero_values_that_mean_unknown_are_taken() -> None:
