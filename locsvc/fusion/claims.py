@@ -314,7 +314,10 @@ def of_cells(claims: CellClaims, p: Parameters) -> Made:
         _timing_bands(np.nonzero(timed)[0], claims, reach, moved, p),
         _discs(np.nonzero(~cloud & ~sector & ~timed)[0], reach, moved, s["aggregate_soft_share"]),
     ]
-    share = p.step_outlier_share[claims.step]
+    # Rows of few observations are wrong more often, as their ranges are too short.
+    centroid = claims.step == CellFallback.CENTROID
+    few = np.sqrt(1 + s["few_samples"] / np.where(claims.samples > 0, claims.samples, s["unknown_samples"]))
+    share = p.step_outlier_share[claims.step] * np.where(centroid, few, 1.0)
     extent = np.where(timed, np.maximum(reach, np.nan_to_num(delay)), reach)
     scale = p.step_outlier_scale_factor[claims.step] * extent
     return _made(claims, share, np.maximum(scale, 3000.0), [b for b in blocks if len(b.piece)], p)

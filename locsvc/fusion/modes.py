@@ -1,7 +1,7 @@
 """Modes: the separate places where the caller may be.
 
 Most posteriors are one blob, which a look at their inertia tells for the whole batch at once; only the others are
-taken apart, call by call, into cells that touch.
+taken apart, call by call, into peaks and what belongs to each.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ ONE_BLOB = 0.85
 # Cells touch when their centres are nearer than this many times the sum of the radii of equal discs: neighbours of one
 # size are at 1.9 radii, and one size apart at 1.8 of the sum.
 TOUCH = 1.2
+# Two peaks are two places when the lower stands this many times above the ground between them.
+VALLEY = 8.0
 # Lighter modes are not worth a line on a call taker's screen.
 LEAST_MASS = 0.01
 MOST_CELLS = 1200
@@ -45,24 +47,27 @@ class Modes:
     mass: Floats
 
 
-def find_modes(leaves: Leaves, near: Bools, east_m: Floats, north_m: Floats) -> Modes:
+def find_modes(leaves: Leaves, in_region: Bools, near: Bools, east_m: Floats, north_m: Floats) -> Modes:
     """Modes among the leaves that are `near` the answer.
 
     Parameters
     ----------
     leaves
         Of all calls.
-    near
-        (leaves,) bool: the densest leaves of each call.
+    in_region, near
+        (leaves,) bool: the densest leaves of each call, and those with some more around them.
     east_m, north_m
         (leaves,) float64, from any place near the call.
     """
     of_leaf = np.where(near, 0, -1)
     rows: list[tuple[int, int, float]] = []
-    for call in np.nonzero(_scattered(leaves, near, east_m, north_m))[0].tolist():
+    # Wide ground around them may hide two places from the second look, never from the first.
+    scattered = _scattered(leaves, in_region, east_m, north_m) | _scattered(leaves, near, east_m, north_m)
+    for call in np.nonzero(scattered)[0].tolist():
         start, end = int(leaves.starts[call]), int(leaves.ends()[call])
         mine = np.nonzero(near[start:end])[0][:MOST_CELLS] + start
-        label = _components(east_m[mine], north_m[mine], leaves.area_m2[mine])
+        density = leaves.mass[mine] / leaves.area_m2[mine]
+        label = _peaks(east_m[mine], north_m[mine], leaves.area_m2[mine], density)
         mass = np.bincount(label, weights=leaves.mass[mine])
         order = np.argsort(-mass, kind="stable")
         rank = np.empty(len(order), np.int64)
@@ -89,20 +94,43 @@ def _scattered(leaves: Leaves, near: Bools, east: Floats, north: Floats) -> Bool
     return result
 
 
-def _components(east: Floats, north: Floats, area_m2: Floats) -> Ints:
-    """Number of the connected component of each cell, (n,) int64, from 0."""
+def _peaks(east: Floats, north: Floats, area_m2: Floats, density: Floats) -> Ints:
+    """Number of the peak that each cell belongs to, (n,) int64, from 0.
+
+    Parameters
+    ----------
+    east, north, area_m2
+        (n,) float64, of the cells.
+    density
+        (n,) float64, falling.
+
+    Notes
+    -----
+    Cells are flooded from the densest down; a cell joins the peak that it touches. Where two peaks meet they are one,
+    unless the lower of them stands VALLEY times above the ground between them: wide ground that lies between two
+    places must not make them one.
+    """
     radius = np.sqrt(area_m2 / math.pi)
     reach = (radius[:, None] + radius[None, :]) * TOUCH
     near = (east[:, None] - east[None, :]) ** 2 + (north[:, None] - north[None, :]) ** 2 <= reach**2
-    label = np.arange(len(east))
-    while True:
-        # Each cell takes the least label that it touches, then labels are followed to their own.
-        least = np.min(np.where(near, label[None, :], len(east)), axis=1)
-        least = np.minimum(least, label)
-        least = least[least]
-        if np.array_equal(least, label):
-            break
-        label = least
-    _, dense = np.unique(label, return_inverse=True)
-    result: Ints = dense.astype(np.int64)
+    root = list(range(len(east)))
+    heights = density.tolist()
+
+    def peak_of(cell: int) -> int:
+        while root[cell] != cell:
+            root[cell] = root[root[cell]]
+            cell = root[cell]
+        return cell
+
+    for cell in range(1, len(east)):
+        touched = sorted({peak_of(k) for k in np.flatnonzero(near[cell, :cell]).tolist()})
+        if not touched:
+            continue
+        # Peaks are named by their densest cell, so the least number is the highest.
+        root[cell] = touched[0]
+        for lower in touched[1:]:
+            if heights[lower] < VALLEY * heights[cell]:
+                root[lower] = touched[0]
+    _, number = np.unique([peak_of(k) for k in range(len(east))], return_inverse=True)
+    result: Ints = number.astype(np.int64)
     return result

@@ -85,7 +85,7 @@ def answer(posterior: Posterior, confidence: Floats) -> Answers:
     in_region = before < np.minimum(wanted, total)[leaves.call]
     near = before < np.minimum(np.maximum(wanted, round(MODE_CONFIDENCE * UNIT)), total)[leaves.call]
     east, north = _local(posterior)
-    modes = find_modes(leaves, near, east, north)
+    modes = find_modes(leaves, in_region, near, east, north)
     chosen = in_region & (modes.of_leaf == 0)
     lat, lng, east, north = _medians(posterior, chosen, east, north)
     region_mass = np.add.reduceat(np.where(in_region, mass, 0), leaves.starts) / UNIT

@@ -346,8 +346,12 @@ def _explain(notes: Notes, fused: _Fused | None, parameters: Parameters) -> _Exp
             continue
         trust, agreement, share, away_m = stand
         stale = slot.age_s > parameters.time["stale_s"]
-        contributions[slot.call].append(explain.placed(slot, trust, agreement, share, away_m, stale=stale))
-        if explain.in_conflict(trust, agreement):
+        several = fused is not None and bool(fused.answers.modes[fused.row_of_call[slot.call]])
+        against = explain.in_conflict(trust, agreement, several_places=several)
+        contributions[slot.call].append(
+            explain.placed(slot, trust, agreement, share, away_m, stale=stale, conflict=against)
+        )
+        if against:
             conflict[slot.call] = True
             explain.warn_of_conflict(notes, slot)
         if slot.altitude is not None:

@@ -9,8 +9,9 @@ from locsvc.model import CellFallback, Contribution, Disposition, EvidenceKind, 
 if TYPE_CHECKING:
     from locsvc.resolver.slots import Notes, Slot
 
-# A piece that was trusted (at least TRUSTED before the others were heard) and is then probably wrong is in conflict.
-TRUSTED, CONFLICT = 0.5, 0.3
+# A piece that was trusted (at least TRUSTED before the others were heard) and is then probably wrong is in conflict;
+# where there are several places, each piece that is more probably wrong than right is.
+TRUSTED, CONFLICT, DOUBTED = 0.5, 0.3, 0.5
 # Below this a piece counts for nothing.
 SET_ASIDE = 0.1
 UNINFORMATIVE_SHARE = 1e-3
@@ -64,7 +65,9 @@ def unplaced(slot: Slot) -> Contribution:
     )
 
 
-def placed(slot: Slot, trust: float, agreement: float, share: float, distance_m: float, *, stale: bool) -> Contribution:
+def placed(
+    slot: Slot, trust: float, agreement: float, share: float, distance_m: float, *, stale: bool, conflict: bool
+) -> Contribution:
     """The contribution of a piece that was fused.
 
     Parameters
@@ -79,8 +82,10 @@ def placed(slot: Slot, trust: float, agreement: float, share: float, distance_m:
         From the answer.
     stale
         Whether it is older than the newest evidence by minutes.
+    conflict
+        Whether it is `in_conflict`.
     """
-    reason, disposition = _verdict(slot, trust, agreement, share, stale=stale)
+    reason, disposition = _verdict(slot, trust, agreement, share, stale=stale, conflict=conflict)
     words = _PLACED.get(reason, "agrees with the answer")
     if reason is Reason.UNKNOWN_CELL:
         words = "the cell is unknown, a wider place answered"
@@ -91,8 +96,10 @@ def placed(slot: Slot, trust: float, agreement: float, share: float, distance_m:
     )
 
 
-def _verdict(slot: Slot, trust: float, agreement: float, share: float, *, stale: bool) -> tuple[Reason, Disposition]:
-    if agreement < CONFLICT * trust:
+def _verdict(
+    slot: Slot, trust: float, agreement: float, share: float, *, stale: bool, conflict: bool
+) -> tuple[Reason, Disposition]:
+    if conflict or agreement < CONFLICT * trust:
         aside = agreement < SET_ASIDE
         reason = slot.reason if slot.reason is Reason.NOMADIC_LINE else Reason.CONFLICTS
         return reason, Disposition.SET_ASIDE if aside else Disposition.DOWN_WEIGHTED
@@ -107,9 +114,9 @@ def _verdict(slot: Slot, trust: float, agreement: float, share: float, *, stale:
     return Reason.AGREES, Disposition.USED
 
 
-def in_conflict(trust: float, agreement: float) -> bool:
-    """Whether a piece that was trusted is excluded by the others."""
-    return trust >= TRUSTED and agreement < CONFLICT
+def in_conflict(trust: float, agreement: float, *, several_places: bool) -> bool:
+    """Whether a piece that was trusted is excluded by the others, or stands against them in one of several places."""
+    return trust >= TRUSTED and agreement < (DOUBTED if several_places else CONFLICT)
 
 
 def warn_of_conflict(notes: Notes, slot: Slot) -> None:

@@ -95,6 +95,9 @@ def _claim(
             uncertainty, confidence = place.spread_m or None, None
     if position is None:
         slot.reason = Reason.LINE_WITHOUT_PLACE
+        # A look-up that nobody asked for is not worth a warning: most mobile numbers have no place.
+        if asked.implied:
+            return
         notes.warn(
             call,
             WarningCode.UNUSABLE_EVIDENCE,
