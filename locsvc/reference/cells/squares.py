@@ -32,32 +32,49 @@ def squares(latitude_deg: Floats, longitude_deg: Floats) -> Ints:
     return number
 
 
-def stretches(latitude_deg: Floats, longitude_deg: Floats, reach_m: float) -> tuple[Ints, Ints, Ints]:
-    """Stretches of squares that cover everything within `reach_m` (at most 27 km) of each place.
+def _sides() -> Ints:
+    """Columns to each side that cover the reach, by row, (720,) int64: more towards the poles."""
+    farthest_deg = np.abs(np.arange(ROWS) / PER_DEGREE - 90 + 0.5 / PER_DEGREE) + 1.0
+    width_m = METRES_PER_DEGREE / PER_DEGREE * np.cos(np.radians(np.minimum(farthest_deg, 89.9)))
+    return np.minimum(np.ceil(REACH_M / width_m), MAX_SIDE_COLUMNS).astype(np.int64)
+
+
+# How far from a place a measured neighbour is looked for: the reach of a rural macro cell, and below the distance at
+# which planners use a physical identity again. Not more than one row of squares, 27.6 km.
+REACH_M = 25_000.0
+_SIDES = _sides()
+_ROWS_AROUND = np.array([[-COLUMNS, 0, COLUMNS]])
+
+
+def stretches(latitude_deg: Floats, longitude_deg: Floats) -> tuple[Ints, Ints, Ints]:
+    """Stretches of squares that cover everything within 25 km of each place.
 
     Returns
     -------
     tuple
-        Index of the place, first and last square of the stretch, each (k,) int64: 3 stretches a place, or more at the
-        antimeridian.
+        Index of the place, first and last square of the stretch, each (k,) int64: 3 stretches a place, and 3 more for
+        places at the antimeridian.
     """
-    row = np.minimum(np.floor((latitude_deg + 90) * PER_DEGREE), ROWS - 1)
-    column = np.floor((longitude_deg + 180) * PER_DEGREE)
-    width_m = METRES_PER_DEGREE / PER_DEGREE * np.cos(np.radians(np.minimum(np.abs(latitude_deg) + 0.5, 89.9)))
-    side = np.minimum(np.ceil(reach_m / width_m), MAX_SIDE_COLUMNS)
-    place = np.repeat(np.arange(len(row)), 3)
-    at_row = (row[:, None] + np.arange(-1, 2)).ravel()
-    west, east = np.repeat(column - side, 3), np.repeat(column + side, 3)
-    inside = (at_row >= 0) & (at_row < ROWS)
-    parts = [(inside, np.maximum(west, 0), np.minimum(east, COLUMNS - 1))]
-    if (west < 0).any():
-        parts.append((inside & (west < 0), west + COLUMNS, np.full_like(west, COLUMNS - 1)))
-    if (east >= COLUMNS).any():
-        parts.append((inside & (east >= COLUMNS), np.zeros_like(east), east - COLUMNS))
-    index = np.concatenate([place[m] for m, _, _ in parts])
-    first = np.concatenate([(at_row * COLUMNS + a)[m] for m, a, _ in parts])
-    last = np.concatenate([(at_row * COLUMNS + b)[m] for m, _, b in parts])
-    return index, first.astype(np.int64), last.astype(np.int64)
+    # A place in the last row to a pole gets the three last rows.
+    row = np.clip((latitude_deg + 90) * PER_DEGREE, 1, ROWS - 2).astype(np.int64)
+    column = ((longitude_deg + 180) * PER_DEGREE).astype(np.int64) % COLUMNS
+    side = _SIDES[row]
+    west, east = column - side, column + side
+    place = np.arange(len(row))
+    begin = row * COLUMNS
+    over_west, over_east = west < 0, east >= COLUMNS
+    if over_west.any() or over_east.any():
+        # What is beyond the antimeridian is at the other end of the rows.
+        place = np.concatenate([place, place[over_west], place[over_east]])
+        begin = begin[place]
+        west, east = (
+            np.concatenate([np.maximum(west, 0), west[over_west] + COLUMNS, np.zeros(over_east.sum(), np.int64)]),
+            np.concatenate(
+                [np.minimum(east, COLUMNS - 1), np.full(over_west.sum(), COLUMNS - 1), east[over_east] - COLUMNS]
+            ),
+        )
+    start = begin[:, None] + _ROWS_AROUND
+    return np.repeat(place, 3), (start + west[:, None]).ravel(), (start + east[:, None]).ravel()
 
 
 def flat_distance_m(

@@ -134,7 +134,7 @@ class CellStore:
         answer = _Answer.blank(len(queries.radio))
         network = keys.networks(queries.radio, queries.mcc, queries.mnc)
         key = keys.cell_keys(network, queries.cell, keys.known_cells(queries.radio, queries.cell))
-        for table in self._tables:
+        for table in self._tables if (key >= 0).any() else ():
             # Markers for an unknown area need no care here: no row has one.
             row = table.find(key, queries.area)
             found = (row >= 0) & (answer.step == 0)

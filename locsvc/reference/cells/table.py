@@ -15,7 +15,7 @@ from locsvc import geo
 from locsvc.model import Radio
 from locsvc.reference.cells import files, keys
 from locsvc.reference.cells.columns import AREA, LATITUDE, LONGITUDE, PER_DEGREE, UPDATED
-from locsvc.reference.cells.squares import flat_distance_m, stretches
+from locsvc.reference.cells.squares import REACH_M, flat_distance_m, stretches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-# How far from the place a measured neighbour is looked for: the reach of a rural macro cell, and below the distance
-# at which planners use a physical identity again.
-PHYSICAL_REACH_M = 25_000.0
 NOTHING: Ints = np.zeros(0, np.int64)
 
 
@@ -157,7 +154,7 @@ class CellTable:
         nothing = (NOTHING, NOTHING, np.zeros(0))
         if self._physical_rows is None or not len(network):
             return nothing
-        query, first, last = stretches(latitude_deg, longitude_deg, PHYSICAL_REACH_M)
+        query, first, last = stretches(latitude_deg, longitude_deg)
         base = ((network << keys.PCI_BITS) | pci)[query] << keys.SQUARE_BITS
         begin = self._physical_key.searchsorted(base + first)
         count = self._physical_key.searchsorted(base + last, side="right") - begin
@@ -168,7 +165,7 @@ class CellTable:
         query = np.repeat(query, count)
         degrees = self._physical_place.take(listed, axis=0) / PER_DEGREE
         metres = flat_distance_m(latitude_deg[query], longitude_deg[query], degrees[:, LATITUDE], degrees[:, LONGITUDE])
-        match = metres <= PHYSICAL_REACH_M
+        match = metres <= REACH_M
         query, metres = query[match], metres[match]
         row = self._physical_rows[listed[match]].astype(np.int64)
         if self.arfcn is not None:

@@ -58,7 +58,7 @@ def test_stretches_cover_what_is_near(latitude: float, longitude: float, bearing
     square = squares(*(np.atleast_1d(degrees) for degrees in there))[0]
     if abs(float(there[0])) > 85:
         return
-    index, first, last = stretches(np.array([latitude]), np.array([longitude]), 25_000)
+    index, first, last = stretches(np.array([latitude]), np.array([longitude]))
     assert not index.any()
     held = (first <= square) & (square <= last)
     # In one stretch and no other: a row would be found twice.
