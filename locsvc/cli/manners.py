@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import difflib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
 
 import click
 
 from locsvc.cli.options import Common
 from locsvc.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InvalidInput, LocsvcError, meaning_of
+
+
+# Commands that remove a draft, or end processes of their own, when they are interrupted.
+_PUT_AWAY = frozenset({"bench", "import", "serve"})
 
 
 class Command(click.Command):
@@ -140,12 +146,26 @@ class Entry(Group):
 
     def __call__(self, *args: object, **attributes: object) -> NoReturn:
         """Run as the process's own entry: an interrupted one ends at once, whatever its threads do."""
+        # A shell starts jobs in the background with interrupts ignored; that stays.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupted)
         try:
             self.main(*args, **attributes)  # type: ignore[arg-type]
         except SystemExit as end:
             if end.code == EXIT_INTERRUPTED:
                 os._exit(EXIT_INTERRUPTED)
             raise
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    """End at once, or by an exception where there is something to put away.
+
+    An exception alone is not enough: one raised inside a finaliser or an extension's import is ignored by Python.
+    """
+    context = click.get_current_context(silent=True)
+    if context is not None and context.find_root().invoked_subcommand in _PUT_AWAY:
+        raise KeyboardInterrupt
+    os._exit(EXIT_INTERRUPTED)
 
 
 def exit_code(error: BaseException, *, debug: bool) -> int:
