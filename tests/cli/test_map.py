@@ -237,7 +237,9 @@ def test_the_opening_view_holds_the_region_and_all_evidence_is_a_button_away(con
     assert near[0] < -radius_m
     assert near[2] > radius_m
     assert whole[0] <= near[0] + (near[2] - near[0]) * 0.1
-    assert [a.get("data-do") for tag, a in page.tags if tag == "button"] == ["+", "-", "region", "all"]
+    assert [a.get("data-do") for tag, a in page.tags if tag == "button"] == ["+", "-", "region", "all", None]
+    # One closer view for each of the two places.
+    assert len([a for tag, a in page.tags if tag in {"button", "li"} and "data-box" in a]) == 2
 
 
 def test_reach_is_the_furthest_thing_shown(conflict: Scene, nowhere: Scene) -> None:

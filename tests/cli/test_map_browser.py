@@ -38,6 +38,8 @@ drag("pointerdown", 300, 300); drag("pointermove", 340, 320); drag("pointerup", 
 svg().querySelector(".cell:not(.out)").dispatchEvent(new PointerEvent("pointermove", { clientX: 300, clientY: 300, bubbles: true }));
 said.push({ what: "hover", text: document.querySelector(".call:not([hidden]) .tip").textContent });
 document.querySelector('.call:not([hidden]) tr[data-piece="2"]').click(); note("row");
+document.querySelector(".call:not([hidden]) button[data-box]").click(); note("closer");
+document.querySelector(".call:not([hidden]) li[data-box]").click(); note("other");
 const shown = () => [...document.querySelectorAll(".call")].map((call) => !call.hidden);
 document.querySelector('.picker [data-step="1"]').click();
 said.push({ what: "picked", shown: shown(), chosen: document.querySelector(".picker select").selectedIndex });
@@ -85,6 +87,7 @@ def test_the_page_does_what_a_person_asks(said: dict[str, dict[str, object]]) ->
     assert [after[0] - before[0], after[1] - before[1], after[2] - before[2]] == pytest.approx([40, 20, 0], abs=1e-6)
     # A click on a row goes to its evidence, here 60 m wide and 39 km away.
     assert zoom(said["row"]) != start
+    assert zoom(said["other"]) > 20 * start
     assert all(int(str(said[what]["lines"])) >= 4 for what in ("start", "all", "wheel"))
     assert said["start"]["scale"] == "20 km"
     assert "% here, in the region" in str(said["hover"]["text"])

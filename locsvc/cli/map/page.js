@@ -8,7 +8,7 @@ function view(call) {
   const svg = call.querySelector(".map");
   if (!svg) return null;
   const frame = call.querySelector(".frame"), tip = call.querySelector(".tip");
-  const worlds = svg.querySelectorAll(".world"), pins = [...svg.querySelectorAll(".pin:not(.name)"), ...svg.querySelectorAll(".pin.name")], grid = svg.querySelector(".graticule");
+  const worlds = svg.querySelectorAll(".world"), pins = [".here", ".mode", ".letter", ".name"].flatMap((kind) => [...svg.querySelectorAll(`.pin${kind}`)]), grid = svg.querySelector(".graticule");
   const lat0 = svg.dataset.lat * RAD, lon0 = svg.dataset.lon * RAD;
   const boxOf = (text) => text.split(" ").map(Number);
   let k = 1, tx = 0, ty = 0, box = boxOf(svg.dataset.near), moved = false;
@@ -78,15 +78,18 @@ function view(call) {
   // Where a letter stands: at its anchor, or else on a part of its outline that is in sight and not taken.
   const samples = new Map();
   function spot(pin, x, y, w, h, taken) {
-    const free = ([a, b]) => seen(a, b, w, h) && !(a < 300 && b < 52) && !(a > w - 54 && b < 76) && !taken.some(([p, q]) => Math.hypot(p - a, q - b) < 26);
+    const free = ([a, b]) => seen(a, b, w, h) && !(a < 420 && b < 52) && !(a > w - 54 && b < 76) && !taken.some(([p, q]) => Math.hypot(p - a, q - b) < 26);
     const piece = pin.dataset.piece;
     if (!samples.has(piece)) {
       const path = svg.querySelector(`.outline[data-piece="${piece}"]`), long = path ? path.getTotalLength() : 0;
       samples.set(piece, [...Array(long ? 72 : 0).keys()].map((i) => path.getPointAtLength(long * i / 72)));
     }
     const places = [[x, y], ...samples.get(piece).map((p) => [p.x * k + tx, p.y * k + ty])];
-    const found = places.find(free) || places.find(([a, b]) => seen(a, b, w, h)) || [x, y];
-    taken.push(found);
+    // A shape too small for the letter: beside it.
+    const on = places.find(([a, b]) => seen(a, b, w, h)), turns = [6, 5, 7, 4, 0, 3, 1, 2].map((n) => n * Math.PI / 4);
+    const beside = on && turns.map((t) => [on[0] + 28 * Math.cos(t), on[1] + 28 * Math.sin(t)]).find(free);
+    const found = places.find(free) || beside || on || [x, y];
+    if (seen(...found, w, h)) taken.push(found);
     return found;
   }
   // A pin that is out of sight waits at the border and points to its place, unless its shape lies all around.
@@ -99,11 +102,14 @@ function view(call) {
     pin.style.display = hidden || (out && around) ? "none" : "";
     pin.classList.toggle("away", out && !around);
     const words = pin.querySelector("text.away"), arrow = pin.querySelector(".arrow");
+    if (!out && pin.classList.contains("mode")) taken.push([x, y]);
     if (out && !around) {
       const cx = w / 2, cy = h / 2, s = Math.min((cx - 34) / Math.abs(x - cx || 1e-9), (cy - 56) / Math.abs(y - cy || 1e-9));
       if (arrow) arrow.setAttribute("transform", `rotate(${Math.atan2(x - cx, cy - y) / RAD})`);
       if (words) words.textContent = wording(Math.hypot(x - cx, y - cy) / k);
       x = cx + (x - cx) * s; y = cy + (y - cy) * s;
+      while (taken.some(([p, q]) => Math.abs(p - x) < 50 && Math.abs(q - y) < 30) && x > 40) x -= 50;
+      taken.push([x, y]);
     } else if (words) words.textContent = "";
     pin.setAttribute("transform", `translate(${x.toFixed(1)},${y.toFixed(1)})`);
   }
@@ -148,7 +154,11 @@ function view(call) {
   for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, (e) => { held.delete(e.pointerId); if (!held.size) svg.classList.remove("drag"); });
   svg.addEventListener("pointerleave", () => { tip.hidden = true; });
   const steps = { "+": () => zoom(1.5, ...size().map((n) => n / 2)), "-": () => zoom(1 / 1.5, ...size().map((n) => n / 2)), region: () => fit(boxOf(svg.dataset.near)), all: () => fit(boxOf(svg.dataset.whole)) };
-  for (const button of call.querySelectorAll(".tools button")) button.addEventListener("click", () => steps[button.dataset.do]());
+  for (const close of call.querySelectorAll("button[data-box], li[data-box]")) {
+    close.addEventListener("click", () => fit(boxOf(close.dataset.box)));
+    close.addEventListener("keydown", (e) => { if (e.key === "Enter") fit(boxOf(close.dataset.box)); });
+  }
+  for (const button of call.querySelectorAll("button[data-do]")) button.addEventListener("click", () => steps[button.dataset.do]());
   svg.addEventListener("keydown", (e) => {
     const pan = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] }[e.key];
     const step = steps[e.key === "=" ? "+" : e.key];

@@ -123,11 +123,12 @@ def _board(estimate: model.LocationEstimate, scene: Scene, name: str) -> str:
         f'<div class="board"><figure><div class="frame">{scene.svg(name)}'
         '<div class="tools"><button data-do="+" aria-label="Zoom in">+</button>'
         '<button data-do="-" aria-label="Zoom out">&minus;</button><button data-do="region">Region</button>'
-        '<button data-do="all">All evidence</button></div>'
+        f'<button data-do="all">All evidence</button>{_closer(estimate, scene)}</div>'
         '<svg class="north" viewBox="0 0 28 40" aria-label="North is up"><text x="14" y="11">N</text>'
         '<path d="M14,14l7,22 -7,-6 -7,6z"/></svg>'
         f'<div class="scale"><span></span><i></i></div><div class="tip" hidden></div></div>{_legend(estimate)}</figure>'
-        f"<aside>{_answer(estimate)}{_areas(estimate)}{_alternatives(estimate)}{_datasets(estimate)}</aside></div>"
+        f"<aside>{_answer(estimate)}{_areas(estimate)}{_alternatives(estimate, scene)}{_datasets(estimate)}</aside>"
+        "</div>"
     )
 
 
@@ -188,14 +189,21 @@ def _areas(estimate: model.LocationEstimate) -> str:
     return f'<section class="card"><h2>Areas under the region</h2><ul class="shares">{rows}</ul></section>'
 
 
-def _alternatives(estimate: model.LocationEstimate) -> str:
+def _closer(estimate: model.LocationEstimate, scene: Scene) -> str:
+    """A button to the likelier place, where there are several and all of them are too small to be seen at once."""
+    if not estimate.alternatives:
+        return ""
+    return f'<button data-box="{scene.mode_boxes()[0].text()}">Likelier place</button>'
+
+
+def _alternatives(estimate: model.LocationEstimate, scene: Scene) -> str:
     if not estimate.alternatives:
         return ""
     rows = "".join(
-        f"<li><span>{words.place_text(other.position)}"
+        f'<li data-box="{box.text()}" tabindex="0" title="Show on the map"><span>{words.place_text(other.position)}'
         f" <small>within {words.distance_text(other.radius_m)}</small></span>"
         f"<span>{words.percent_text(other.mass)}</span>{_bar(other.mass)}</li>"
-        for other in estimate.alternatives
+        for other, box in zip(estimate.alternatives, scene.mode_boxes()[1:], strict=True)
     )
     return (
         f'<section class="card"><h2>Other places where the caller may be</h2><ul class="shares">{rows}</ul></section>'

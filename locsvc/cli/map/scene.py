@@ -116,6 +116,17 @@ class Scene:
     def _near(self) -> Box:
         return Box.around(self._corners(), margin=0.1, least_m=40.0)
 
+    def mode_boxes(self) -> list[Box]:
+        """Close views: of the dominant mode, then of each alternative."""
+        ellipse = self._estimate.ellipse
+        sizes_m = [ellipse.semi_major_m if ellipse else self._estimate.radius_m or 0.0]
+        sizes_m += [other.radius_m for other in self._estimate.alternatives]
+        places = [np.zeros(2), *self._others]
+        return [
+            Box.around(np.array([place - size_m, place + size_m]), margin=0.3, least_m=40.0)
+            for place, size_m in zip(places, sizes_m, strict=True)
+        ]
+
     def svg(self, name: str) -> str:
         """The SVG element; `name` is unique on the page."""
         place = self._estimate.position or model.LatLng(0.0, 0.0)
