@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion import lattice
-from locsvc.fusion.densities import HEXAGON_VARIANCE, Densities, Prepared, evaluate
+from locsvc.fusion.densities import Densities, Prepared
 from locsvc.fusion.lattice import Frames
-from locsvc.fusion.roots import FINEST_ANSWER, Level, first_cells, relative_vectors
+from locsvc.fusion.roots import FINEST_ANSWER, Level, Seen, first_cells, look
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -116,12 +115,8 @@ def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
 
 def _refine(level: Level, prepared: Prepared, progress: _Progress, confidence: Floats) -> list[tuple[int, Level]]:
     """Evaluates a level, keeps its leaves in `progress`; what to split, with the width that it needs."""
-    calls, valid = level.calls, level.valid
-    exact, area = lattice.directions_and_areas(level.frames, level.resolution)
-    vectors = relative_vectors(exact, prepared.anchor[calls])
-    step_area = area[:, 0]
-    seen = evaluate(prepared.of_calls(calls), vectors, HEXAGON_VARIANCE * step_area)
-    log = np.where(valid, seen.log_posterior, np.float32(-np.inf))
+    calls, seen = level.calls, look(prepared, level)
+    log, area = seen.log, seen.area_m2
     peak = np.maximum(progress.log_peak[calls], log.max(axis=1))
     leaf_mass = progress.leaf_mass[calls] * np.exp(progress.log_peak[calls] - peak)
     progress.log_peak[calls] = peak
@@ -146,7 +141,7 @@ def _refine(level: Level, prepared: Prepared, progress: _Progress, confidence: F
     progress.enough[calls] = enough
     leaf = ~split & (cumulative - sorted_mass < ((1 - NEGLIGIBLE) * cumulative[:, -1])[:, None])
     progress.leaf_mass[calls] = leaf_mass + np.cumsum(np.where(split, 0, sorted_mass), axis=1, dtype=float)[:, -1]
-    _keep_leaves(progress, level, leaf, order, log, area, vectors)
+    _keep_leaves(progress, level, leaf, order, seen)
     return _split(level, split, order)
 
 
@@ -162,24 +157,16 @@ def _sorted_by_mass(mass: Floats32) -> tuple[Ints, Floats]:
     return order, np.cumsum(value, axis=1, dtype=np.float64)
 
 
-def _keep_leaves(
-    progress: _Progress,
-    level: Level,
-    leaf: npt.NDArray[np.bool_],
-    order: Ints,
-    log: Floats32,
-    area: Floats,
-    vectors: Floats32,
-) -> None:
+def _keep_leaves(progress: _Progress, level: Level, leaf: npt.NDArray[np.bool_], order: Ints, seen: Seen) -> None:
     row, place = np.nonzero(leaf)
     column = order[row, place]
     progress.parts.append(
         (
             level.calls[row],
             level.frames.cell[row, column],
-            log[row, column],
-            area[row, column],
-            vectors[:, row, column],
+            seen.log[row, column],
+            seen.area_m2[row, column],
+            seen.vectors[:, row, column],
             progress.steps * LEAVES_OF_A_STEP + place,
         )
     )
@@ -209,9 +196,10 @@ def _children(width: int, levels: list[Level]) -> Level:
     frames = Frames(
         *(np.concatenate([getattr(lv.frames, a) for lv in padded]) for a in ("cell", "face", "turn", "x", "y"))
     )
-    resolution = np.concatenate([lv.resolution for lv in padded]) + 1
-    valid = np.repeat(np.concatenate([lv.valid for lv in padded]), 7, axis=1)
-    return Level(np.concatenate([lv.calls for lv in padded]), lattice.children(frames, resolution), resolution, valid)
+    calls, resolution, valid = (
+        np.concatenate([getattr(lv, name) for lv in padded]) for name in ("calls", "resolution", "valid")
+    )
+    return Level(calls, frames, resolution, valid).children()
 
 
 def _widened(level: Level, width: int) -> Level:

@@ -49,13 +49,52 @@ MOST_AT_OTHERS = 0.004
 
 
 @dataclass(slots=True)
+class Seen:
+    """A level as evaluated.
+
+    log posterior and sharpness (rows, width) float32, the first -inf where there is no cell; vectors (3, rows, width)
+    float32 less the anchors; area_m2 (rows, width) float64.
+    """
+
+    log: Floats32
+    sharpness: Floats32
+    vectors: Floats32
+    area_m2: Floats
+
+
+@dataclass(slots=True)
 class Level:
-    """Cells to evaluate, one row a call, padded: `valid` tells which are cells."""
+    """Cells to evaluate, one row a call, padded: `valid` tells which are cells; `seen` if they were looked at."""
 
     calls: Ints  # (rows,)
     frames: Frames  # (rows, width)
     resolution: Ints  # (rows,)
     valid: npt.NDArray[np.bool_]
+    seen: Seen | None = None
+
+    def rows(self, at: Ints) -> Level:
+        """Some rows of it."""
+        s = self.seen
+        seen = None if s is None else Seen(s.log[at], s.sharpness[at], s.vectors[:, at], s.area_m2[at])
+        return Level(self.calls[at], self.frames.take(at), self.resolution[at], self.valid[at], seen)
+
+    def children(self) -> Level:
+        """The seven children of each cell."""
+        resolution = self.resolution + 1
+        frames = lattice.children(self.frames, resolution)
+        return Level(self.calls, frames, resolution, np.repeat(self.valid, 7, axis=1))
+
+
+def look(prepared: Prepared, level: Level) -> Seen:
+    """The level evaluated, densities averaged over its cells."""
+    if level.seen is not None:
+        return level.seen
+    exact, area = lattice.directions_and_areas(level.frames, level.resolution)
+    vectors = relative_vectors(exact, prepared.anchor[level.calls])
+    seen = evaluate(prepared.of_calls(level.calls), vectors, HEXAGON_VARIANCE * area[:, 0])
+    log = seen.log_posterior
+    log[~level.valid] = -np.inf
+    return Seen(log, seen.sharpness, vectors, area)
 
 
 @dataclass(slots=True)
@@ -92,7 +131,7 @@ def first_cells(d: Densities, calls: int, confidence: Floats) -> Start:
     allowed = np.minimum((1 - confidence) / 4, MOST_ELSEWHERE)
     narrow = (elsewhere - total <= np.log(allowed)) & (others - total <= math.log(MOST_AT_OTHERS))
     log_elsewhere = np.logaddexp(elsewhere, others)
-    levels = [_rows_of(level, np.nonzero(narrow[level.calls])[0]) for level in around]
+    levels = [level.rows(np.nonzero(narrow[level.calls])[0]) for level in around]
     wide = np.nonzero(~narrow)[0]
     if len(wide):
         found = _covering(d, wide, starts, support, confidence)
@@ -101,29 +140,24 @@ def first_cells(d: Densities, calls: int, confidence: Floats) -> Start:
     return Start(prepared, [lv for lv in levels if len(lv.calls)], log_elsewhere)
 
 
-def _rows_of(level: Level, rows: Ints) -> Level:
-    return Level(level.calls[rows], level.frames.take(rows), level.resolution[rows], level.valid[rows])
-
-
 def _around(d: Densities, narrowest: Ints, support: Floats) -> list[Level]:
-    """Cells around the narrowest piece of each call, at its scale."""
+    """Cells around the narrowest piece of each call, at its scale; where they are few, their children at once."""
     found = []
     columns = (d.latitude_deg[narrowest], d.longitude_deg[narrowest], support[narrowest])
     for lat, lng, radius in zip(*(c.tolist() for c in columns), strict=True):
         resolution, rings = _resolution_and_rings(radius)
         found.append((_without_pentagons(lattice.disk(lat, lng, resolution, rings)), resolution))
-    return [_padded(rows, [found[i] for i in rows.tolist()]) for rows in _by_width(found)]
+    levels = [_padded(rows, [found[i] for i in rows.tolist()]) for rows in _by_width(found)]
+    return [level.children() if level.valid.shape[1] <= FEW_ROOTS else level for level in levels]
 
 
 def _log_inside(prepared: Prepared, levels: list[Level], calls: int) -> tuple[Floats, Floats]:
     """Log mass (calls,) of the cells, and the radius of a disc as large as they are, metres."""
     log, covered = np.empty(calls), np.empty(calls)
     for level in levels:
-        exact, area = lattice.directions_and_areas(level.frames, level.resolution)
-        vectors = relative_vectors(exact, prepared.anchor[level.calls])
-        seen = evaluate(prepared.of_calls(level.calls), vectors, HEXAGON_VARIANCE * area[:, 0])
-        log[level.calls] = _log_sum(np.where(level.valid, seen.log_posterior, -np.inf), area)
-        covered[level.calls] = _disc_radius_m(level, area)
+        level.seen = look(prepared, level)
+        log[level.calls] = _log_sum(level.seen.log, level.seen.area_m2)
+        covered[level.calls] = _disc_radius_m(level, level.seen.area_m2)
     return log, covered
 
 

@@ -33,7 +33,8 @@ def agreement_of(posterior: Posterior) -> Agreement:
     """How each piece stands to the answer.
 
     The probability that a piece is right is averaged over the posterior: at each place, its inlying part over its
-    whole. Its share is that probability times its weight over its variance, as sources add up in a Gaussian fusion.
+    whole. Its share is what that probability has above a half, times its weight over its variance, as sources add up in a
+    Gaussian fusion.
     """
     leaves, prepared = posterior.leaves, posterior.prepared
     d = prepared.densities
@@ -51,6 +52,9 @@ def agreement_of(posterior: Posterior) -> Agreement:
     blur = HEXAGON_VARIANCE * np.median(leaves.area_m2[at], axis=1)
     seen = evaluate(prepared.of_calls(np.arange(calls)), vectors, blur)
     agreement = seen.agreement.mean(axis=1, dtype=np.float64)
-    strength = agreement * d.exponent / np.maximum(prepared.narrowness_m2, 1.0)
+    # Pieces that are more probably wrong than right made nothing narrow; unless there are no others.
+    right = np.maximum(2 * agreement - 1, 0.0)
+    none = np.maximum.reduceat(right, prepared.first_piece) <= 0
+    strength = np.where(none[d.call], agreement, right) * d.exponent / np.maximum(prepared.narrowness_m2, 1.0)
     whole = np.add.reduceat(strength, prepared.first_piece)
     return Agreement(agreement, strength / np.maximum(whole, 1e-300)[d.call])
