@@ -186,7 +186,10 @@ def find_layout(
     """
     first = _first_line(source)
     delimiter = max(",;\t|", key=lambda d: (first.count(d), d == ","))
-    header = next(csv.reader([first], delimiter=delimiter), [])
+    try:
+        header = next(csv.reader([first], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise BadData(f"{source}: the first line is no CSV ({error}): {first[:200]!r}") from error
     constants = {ours: theirs[1:] for ours, theirs in (mapping or {}).items() if theirs.startswith(CONSTANT)}
     mapped = {ours: theirs for ours, theirs in (mapping or {}).items() if ours not in constants}
     _check_ours(mapping or {}, known)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from locsvc.errors import BadData, DatasetError, InvalidInput
@@ -82,7 +82,7 @@ def by_brute_force(store: AddressStore, latitude: float, longitude: float) -> li
 
 def about(true_m: float) -> object:
     """The distance with the tolerance of a sphere's arc for the ellipsoid's chord, which is crude near the antipodes."""
-    return pytest.approx(true_m, rel=2e-3 if true_m < 1e7 else 4e-2, abs=0.02)
+    return pytest.approx(true_m, rel=2e-3 if true_m < 1e7 else 6e-2, abs=0.02)
 
 
 def test_the_usual_columns_are_found(world: World) -> None:
@@ -464,3 +464,21 @@ def test_tables_keep_neighbours_together(real: AddressStore, shared: Path) -> No
     source = np.array(rows)
     source_steps_m = geodesic_m(source[:-1, 0], source[:-1, 1], source[1:, 0], source[1:, 1])
     assert np.median(steps_m) < np.median(source_steps_m) / 3
+
+
+@given(
+    st.binary(max_size=200)
+    | st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8), st.text(max_size=8)), max_size=5).map(
+        lambda rows: "\n".join(["lat,lon,street", *(",".join(row) for row in rows)]).encode(errors="replace")
+    )
+)
+@example(b"\r\x01")
+def test_any_file_is_imported_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    world = World(tmp_path_factory.mktemp("any"))
+    source = world.folder / "any.csv"
+    source.write_bytes(content)
+    try:
+        report = world.put_file(source, name="any")
+    except (BadData, InvalidInput):
+        return
+    assert world.open().rows == report.rows > 0

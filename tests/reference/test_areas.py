@@ -17,6 +17,7 @@ from shapely.geometry import shape
 from locsvc.errors import BadData, DatasetError, InvalidInput
 from locsvc.geo import destination
 from locsvc.reference.areas import AreaStore, import_areas
+from locsvc.reference.areas.geojson import UnusableGeometryError, mend
 from locsvc.reference.importing import ImportReport
 from locsvc.reference.snapshot import Draft, Snapshot
 
@@ -381,9 +382,6 @@ def test_outlines_run_on_over_the_antimeridian(world: World) -> None:
     st.integers(0, 2**32 - 1),
 )
 def test_any_ring_is_taken_or_refused_and_never_breaks(ring: Ring, seed: int) -> None:
-    # Imported here by itself: no directory is needed to mend a ring.
-    from locsvc.reference.areas.geojson import UnusableGeometryError, mend
-
     try:
         mended = mend(polygon(ring))
     except UnusableGeometryError:
@@ -397,3 +395,33 @@ def test_any_ring_is_taken_or_refused_and_never_breaks(ring: Ring, seed: int) ->
     store = AreaStore(["a"], ["d"], np.array([mended.outline]))
     point, _ = store.locate(xy[:, 1], xy[:, 0])
     assert point.tolist() == np.flatnonzero(shapely.intersects_xy(mended.outline, xy)).tolist()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["type", "coordinates"]), inner),
+    max_leaves=20,
+)
+CORNERS = st.lists(st.lists(st.floats(-400, 400), min_size=0, max_size=3), max_size=6)
+GEOMETRIES = st.recursive(
+    st.fixed_dictionaries({"type": st.sampled_from(["Polygon", "MultiPolygon", "Point"]), "coordinates": JSON})
+    | st.fixed_dictionaries({"type": st.just("Polygon"), "coordinates": st.lists(CORNERS, max_size=3)})
+    | st.fixed_dictionaries(
+        {"type": st.just("MultiPolygon"), "coordinates": st.lists(st.lists(CORNERS, max_size=2), max_size=3)}
+    )
+    | JSON,
+    lambda inner: st.fixed_dictionaries(
+        {"type": st.just("GeometryCollection"), "geometries": st.lists(inner, max_size=3)}
+    ),
+    max_leaves=5,
+)
+
+
+@given(GEOMETRIES)
+def test_anything_called_a_geometry_is_taken_or_refused(geometry: object) -> None:
+    try:
+        outline = mend(geometry).outline
+    except UnusableGeometryError:
+        return
+    assert outline.is_valid
+    assert outline.area > 0

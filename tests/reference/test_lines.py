@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from locsvc.errors import BadData, DatasetError, InvalidInput
@@ -461,3 +461,29 @@ def test_a_record_is_its_row(record: LineRecord) -> None:
     row = row_of(record)
     assert len(row) == len(COLUMNS)
     assert record_of(row) == record
+
+
+@given(
+    st.binary(max_size=200)
+    | st.lists(st.tuples(*[st.text(max_size=8)] * 6), max_size=5).map(
+        lambda rows: "\n".join(
+            [
+                "number,class_of_service,latitude,longitude,confidence,updated",
+                "+353209100001,,,,,",
+                *(f"+35320910000{n}," + ",".join(row[1:]) for n, row in enumerate(rows)),
+            ]
+        ).encode(errors="replace")
+    )
+)
+@example(b"\r\x01")
+def test_any_file_is_imported_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "any.csv").write_bytes(content)
+    with Draft.begin(folder / "data") as draft:
+        try:
+            report = import_lines(draft, folder / "any.csv", mapping=None, default_region="IE", addresses=None)
+        except (BadData, InvalidInput):
+            return
+        draft.publish()
+    assert report.rows > 0
+    assert LineStore.open(Snapshot.open(folder / "data").entries("lines")[0]).lookup(["+353209100009"]) == [None]

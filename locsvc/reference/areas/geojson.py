@@ -112,8 +112,12 @@ def _mend(geometry: object) -> Mended:
     joined = _only_polygons([piece for p in pieces for piece in _cut(p)])
     # Polygons of one feature may touch or overlap each other, which its parts by themselves do not show.
     whole = joined if joined.is_valid else _only_polygons([shapely.union_all(shapely.get_parts(joined))])
+    if not whole.is_valid:
+        whole = _only_polygons([_repaired(whole, "structure")])
     if whole.is_empty or whole.area <= 0.0:
         raise UnusableGeometryError(EMPTY)
+    if not whole.is_valid:
+        raise UnusableGeometryError(BEYOND_REPAIR)
     return Mended(whole, not all(valid) or whole is not joined, crosses)
 
 
@@ -135,7 +139,7 @@ def _polygons(geometry: object, depth: int) -> Iterator[list[npt.NDArray[np.floa
     """The rings of each polygon in a geometry; lines and points beside polygons are passed over."""
     if not isinstance(geometry, dict) or depth > _MAX_NESTING:
         raise UnusableGeometryError(MALFORMED)
-    kind = geometry.get("type")
+    kind = str(geometry.get("type"))
     key = "geometries" if kind == "GeometryCollection" else "coordinates"
     content = geometry.get(key)
     if kind in {"Polygon", "MultiPolygon", "GeometryCollection"} and not isinstance(content, list):
@@ -162,13 +166,14 @@ def _rings(polygon: object) -> list[npt.NDArray[np.float64]]:
         except (TypeError, ValueError, IndexError) as error:
             raise UnusableGeometryError(MALFORMED) from error
         # Three corners, the first repeated at the end or not: fewer have no area.
-        if corners.ndim != 2 or len(corners) < 3:
+        if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
             raise UnusableGeometryError(MALFORMED)
         lat_ok = np.abs(corners[:, 1]) <= 90.0
         lon_ok = np.abs(corners[:, 0]) <= 360.0
         if not (np.isfinite(corners).all() and lat_ok.all() and lon_ok.all()):
             raise UnusableGeometryError(BAD_COORDINATES)
-        rings.append(corners)
+        # 0.1 mm: finer differences are rounding, and break the repair.
+        rings.append(np.round(corners, 9))
     return rings
 
 
@@ -216,12 +221,14 @@ def _cut(geometry: shapely.Geometry) -> Iterator[shapely.Geometry]:
             yield shapely.transform(piece, lambda xy, shift=360.0 * turn: xy - [shift, 0.0])
 
 
-def _repaired(polygon: shapely.Geometry) -> shapely.Geometry:
+def _repaired(polygon: shapely.Geometry, method: str = "linework") -> shapely.Geometry:
     try:
-        return shapely.make_valid(polygon)
+        if method == "linework":
+            return shapely.make_valid(polygon)
     except shapely.errors.GEOSException:
         # Met on real outlines ("overlay input is mixed-dimension"); the other method builds areas only.
-        return shapely.make_valid(polygon, method="structure", keep_collapsed=False)
+        pass
+    return shapely.make_valid(polygon, method="structure", keep_collapsed=False)
 
 
 def _only_polygons(geometries: list[shapely.Geometry]) -> MultiPolygon:
