@@ -118,7 +118,8 @@ def test_a_point_on_a_common_border_is_in_both(world: World) -> None:
 
 def test_points_come_back_in_order_and_nan_is_nowhere(world: World) -> None:
     world.put(collection(({"name": "all"}, polygon(box(0, 50, 4, 54))), ({"name": "part"}, polygon(box(0, 50, 1, 51)))))
-    point, area = world.open().locate(np.array([53.0, math.nan, 10.0, 50.5]), np.array([3.0, 3.0, 3.0, 0.5]))
+    latitude = np.array([53.0, math.nan, 10.0, 50.5, 53.0])
+    point, area = world.open().locate(latitude, np.array([3.0, 3.0, 3.0, 0.5, math.inf]))
     assert point.dtype == np.int32
     assert point.tolist() == [0, 3, 3]
     assert sorted(area[1:].tolist()) == [0, 1]

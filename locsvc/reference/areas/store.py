@@ -222,7 +222,8 @@ def _wrapped(longitude_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     inside = (longitude_deg >= -180.0) & (longitude_deg < 180.0)
     if inside.all():
         return longitude_deg
-    return np.where(inside, longitude_deg, (longitude_deg + 180.0) % 360.0 - 180.0)
+    with np.errstate(invalid="ignore"):
+        return np.where(inside, longitude_deg, (longitude_deg + 180.0) % 360.0 - 180.0)
 
 
 def _read(path: Path) -> tuple[list[str], npt.NDArray[np.object_]]:
