@@ -27,8 +27,8 @@ _Reply = TypeVar("_Reply")
 MAX_REPLY_BYTES = 256 * 1024 * 1024
 
 # AIP-194: only UNAVAILABLE is tried again by itself, and every method here is a read.
-_SERVICE_CONFIG = """{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 3, "initialBackoff": "0.05s",
-"maxBackoff": "0.5s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]}"""
+_SERVICE_CONFIG = """{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 5, "initialBackoff": "0.1s",
+"maxBackoff": "1s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +218,8 @@ def _channel(settings: ClientSettings) -> grpc.Channel:
     options: list[tuple[str, str | int]] = [
         ("grpc.max_receive_message_length", MAX_REPLY_BYTES),
         ("grpc.service_config", _SERVICE_CONFIG),
+        # A worker that dies takes its connections along; the next one may be tried at once, not after a second.
+        ("grpc.initial_reconnect_backoff_ms", 100),
     ]
     if settings.authority is None:
         host = settings.target.rpartition(":")[0]
