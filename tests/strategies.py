@@ -71,12 +71,12 @@ def _axes(draw: st.DrawFn) -> tuple[float, float]:
 shapes = st.one_of(
     st.builds(model.Point, places),
     st.builds(model.Circle, places, sizes_m),
-    st.builds(lambda c, ab, o: model.Ellipse(c, *ab, o), places, _axes(), angles_deg),
+    st.builds(lambda c, ab, o: model.Ellipse(c, ab[0], ab[1], o), places, _axes(), angles_deg),
     _arc_bands(),
     _polygons(),
     st.builds(model.Sphere, places, altitudes_m, sizes_m),
     st.builds(
-        lambda c, h, ab, v, o: model.Ellipsoid(c, h, *ab, v, o),
+        lambda c, h, ab, v, o: model.Ellipsoid(c, h, ab[0], ab[1], v, o),
         places,
         altitudes_m,
         _axes(),

