@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -212,3 +213,29 @@ def test_nothing_is_followed_where_nothing_can_be_read(data: Path) -> None:
     assert follow(data, current) is None
     shutil.rmtree(data)
     assert follow(data, current) is None
+
+
+@pytest.mark.real
+def test_threads_that_ask_at_once_get_what_one_alone_gets(
+    shared: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    with Draft.begin(tmp_path / "real") as draft:
+        import_addresses(draft, shared / "data" / "addresses" / "helsinki_addresses.csv", name="helsinki")
+        import_areas(draft, shared / "data" / "areas" / "ireland-counties.geojson", name="ireland")
+        draft.publish()
+    town = rng.uniform(60.16, 60.18, 2000), rng.uniform(24.92, 24.96, 2000)
+    land = rng.uniform(51.6, 54.0, 2000), rng.uniform(-9.5, -6.5, 2000)
+    radius_m = rng.uniform(10.0, 5000.0, 2000)
+
+    def ask(reference: Reference) -> list[list[float]]:
+        assert reference.addresses is not None
+        assert reference.areas is not None
+        row, distance_m = reference.addresses.nearest(*town, 500.0)
+        point, area = reference.areas.locate(*land)
+        alone = reference.areas.undivided(*land, radius_m)
+        return [a.tolist() for a in (row, distance_m, point, area, alone)]
+
+    expected = ask(Reference.open(tmp_path / "real"))
+    together = Reference.open(tmp_path / "real")
+    with ThreadPoolExecutor(8) as pool:
+        assert all(answer == expected for answer in pool.map(ask, [together] * 16))
