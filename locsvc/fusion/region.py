@@ -174,8 +174,7 @@ def radius_holding(leaves: Leaves, mass: Ints, distance_m: Floats, wanted: Ints)
 
     A leaf counts from half of its mass at its centre: between two leaves the mass is taken to rise evenly.
     """
-    place = np.arange(len(leaves.call)) - leaves.starts[leaves.call]
-    order = order_within_calls(leaves.call, distance_m.astype(np.float32).view(np.uint32), place)
+    order = order_within_calls(leaves.call, distance_m.astype(np.float32).view(np.uint32))
     sorted_mass = mass[order]
     inclusive = np.cumsum(sorted_mass)
     base = (inclusive - sorted_mass)[leaves.starts]

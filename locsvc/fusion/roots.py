@@ -34,7 +34,7 @@ REACH_TWO_RINGS = 2.2
 # Coarsest roots: a pentagon of resolution 2 still lies wholly at sea.
 COARSEST_ROOT = 2
 MOST_RINGS = 11
-FEW_ROOTS = 64
+FEW_ROOTS, MOST_ROOTS = 64, 448
 # Rings around the first cells on which the mass elsewhere is summed, out to so many scales of the wide densities (1e-3
 # of one lies beyond) or reaches of the cells, at the most half round the globe.
 FAR_RINGS, FAR_BEARINGS = 12, 12
@@ -99,11 +99,16 @@ def look(prepared: Prepared, level: Level) -> Seen:
 
 @dataclass(slots=True)
 class Start:
-    """First cells of all calls; log mass (calls,) elsewhere, in the units of `evaluate`."""
+    """First cells of all calls.
+
+    `log_elsewhere` (calls,): log mass outside of them, in the units of `evaluate`; `wide` (calls,): they cover all that
+    the evidence says.
+    """
 
     prepared: Prepared
     levels: list[Level]
     log_elsewhere: Floats
+    wide: npt.NDArray[np.bool_]
 
 
 def first_cells(d: Densities, calls: int, confidence: Floats) -> Start:
@@ -137,7 +142,7 @@ def first_cells(d: Densities, calls: int, confidence: Floats) -> Start:
         found = _covering(d, wide, starts, support, confidence)
         levels += [_padded(wide[rows], [found[i] for i in rows.tolist()]) for rows in _by_width(found)]
         log_elsewhere[wide] = _log_all_wrong_outside(prepared, levels, calls)[wide]
-    return Start(prepared, [lv for lv in levels if len(lv.calls)], log_elsewhere)
+    return Start(prepared, [lv for lv in levels if len(lv.calls)], log_elsewhere, ~narrow)
 
 
 def _around(d: Densities, narrowest: Ints, support: Floats) -> list[Level]:
@@ -272,18 +277,18 @@ def _padded(calls: Ints, found: list[tuple[Frames, int]]) -> Level:
 def _roots_of_call(lat: list[float], lng: list[float], radii: list[float]) -> tuple[Frames, int]:
     """Cells of one resolution that cover discs, and that resolution."""
     widest = max(range(len(radii)), key=radii.__getitem__)
-    radius = radii[widest]
-    resolution, rings = _resolution_and_rings(radius)
-    disks = [lattice.disk(lat[widest], lng[widest], resolution, rings)]
-    covered = _reach_m(resolution, rings)
-    for i, r in enumerate(radii):
-        if i == widest:
-            continue
-        apart = _quick_distance_m(lat[i], lng[i], lat[widest], lng[widest])
-        if apart + r > covered:
-            disks.append(lattice.disk(lat[i], lng[i], resolution, 1 if r <= _reach_m(resolution, 1) else rings))
-    frames = disks[0] if len(disks) == 1 else _union(disks)
-    return _without_pentagons(frames), resolution
+    resolution, rings = _resolution_and_rings(radii[widest])
+    while True:
+        disks = [lattice.disk(lat[widest], lng[widest], resolution, rings)]
+        covered = _reach_m(resolution, rings)
+        for i, r in enumerate(radii):
+            if i != widest and _quick_distance_m(lat[i], lng[i], lat[widest], lng[widest]) + r > covered:
+                disks.append(lattice.disk(lat[i], lng[i], resolution, 1 if r <= _reach_m(resolution, 1) else rings))
+        frames = disks[0] if len(disks) == 1 else _union(disks)
+        if len(frames.cell) <= MOST_ROOTS or resolution == COARSEST_ROOT:
+            return _without_pentagons(frames), resolution
+        # Many places far apart: larger cells, which fewer rings fill.
+        resolution, rings = resolution - 1, 2
 
 
 def _quick_distance_m(lat1: float, lng1: float, lat2: float, lng2: float) -> float:

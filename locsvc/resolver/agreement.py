@@ -33,8 +33,8 @@ def agreement_of(posterior: Posterior) -> Agreement:
     """How each piece stands to the answer.
 
     The probability that a piece is right is averaged over the posterior: at each place, its inlying part over its
-    whole. Its share is what that probability has above a half, times its weight over its variance, as sources add up in a
-    Gaussian fusion.
+    whole. Its share is what that probability has above a half, times its weight over its variance, as sources add up in
+    a Gaussian fusion.
     """
     leaves, prepared = posterior.leaves, posterior.prepared
     d = prepared.densities
