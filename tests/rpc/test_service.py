@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+import structlog
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -303,25 +304,6 @@ async def test_a_fault_in_one_call_does_not_spoil_the_others(
     assert results[1].error.code == grpc.StatusCode.INTERNAL.value[0]
 
 
-async def test_expired_in_the_queue_is_not_computed(start: Start, imported_town: Path) -> None:
-    resolver = SlowResolver(Reference.open(imported_town))
-    served = await start(make=lambda: resolver)
-    resolver.seen.clear()
-    batcher = served.server.batcher
-    request = ResolveLocationRequest()
-    request.call.SetInParent()
-    from locsvc.errors import DeadlineExceeded
-    from locsvc.rpc.convert.requests import read_resolve
-
-    late = batcher.ask(read_resolve(request), -0.001)
-    gone = batcher.ask(read_resolve(request), 5.0)
-    gone.cancel()
-    with pytest.raises(DeadlineExceeded):
-        await late
-    await batcher.ask(read_resolve(request), 5.0)
-    assert resolver.seen == [1]
-
-
 async def test_the_clients_deadline_is_kept(
     start: Start, imported_town: Path, calls: Calls, request_of: RequestOf
 ) -> None:
@@ -372,7 +354,12 @@ async def test_lookup_cell_that_is_not_there(served: Running) -> None:
 
 
 async def test_lookup_line(served: Running) -> None:
-    response = await served.reference.LookupLine(reference_service_pb2.LookupLineRequest(number="01632 960100"))
+    with structlog.testing.capture_logs() as logs:
+        response = await served.reference.LookupLine(reference_service_pb2.LookupLineRequest(number="01632 960100"))
+    audit = next(entry for entry in logs if entry["event"] == "line_looked_up")
+    assert audit["found"] is True
+    assert audit["peer"].startswith("ipv4:127.0.0.1")
+    assert "960100" not in str(logs)
     assert response.record.number == "+441632960100"
     assert response.record.class_of_service == civic_pb2.CLASS_OF_SERVICE_RESIDENCE
     assert response.record.address.street == "Mill Lane"
