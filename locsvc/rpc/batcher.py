@@ -27,10 +27,14 @@ if TYPE_CHECKING:
 # Calls of batches in one round at most: about 3 ms of work, which is the longest that they make a live call wait.
 BULK_ROUND = 32
 
-# gRPC has handed over what it held when nothing has come for so long. Only a round that follows another one waits for
-# it: a request that finds the server idle is resolved at once. Shorter, and rounds of one call each starve the rest.
-QUIET_S = 300e-6
-FOLLOWS_S = 2e-3
+# gRPC has handed over what it held when nothing has come for a tenth of what the last round took, within these bounds:
+# the wait costs a tenth at most, and a round that starts too early costs the whole of a round. Only a round that follows
+# another one waits; a request that finds the server idle is resolved at once. A round follows when it comes within the
+# length of the last one, in which the answers of that one are being sent and the next requests come in return.
+QUIET_SHARE = 0.1
+LEAST_QUIET_S = 300e-6
+MOST_QUIET_S = 2e-3
+LEAST_FOLLOWS_S = 2e-3
 
 # What a shed client is told to wait: a round of 64 calls takes 5 to 10 ms, so the queue is gone by then.
 RETRY_AFTER_S = 0.25
@@ -91,6 +95,8 @@ class Batcher:
         self._seen = 0
         self._grown_s = 0.0
         self._ended_s = 0.0
+        self._quiet_s = LEAST_QUIET_S
+        self._follows_s = LEAST_FOLLOWS_S
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -150,7 +156,7 @@ class Batcher:
         if not self._scheduled:
             self._scheduled = True
             self._seen = 0
-            loop.call_soon(self._gather if loop.time() - self._ended_s < FOLLOWS_S else self._round)
+            loop.call_soon(self._gather if loop.time() - self._ended_s < self._follows_s else self._round)
         return answer
 
     def _gather(self) -> None:
@@ -160,13 +166,14 @@ class Batcher:
         if waiting > self._seen:
             self._seen = waiting
             self._grown_s = now_s
-        if waiting >= self._fuse_at_most or now_s - self._grown_s >= QUIET_S:
+        if waiting >= self._fuse_at_most or now_s - self._grown_s >= self._quiet_s:
             self._round()
         else:
             self._loop.call_soon(self._gather)
 
     def _round(self) -> None:
         """Resolve what waits now; called by the loop, once more as long as something waits."""
+        began_s = self._loop.time()
         taken: list[_Waiting] = []
         self._take(self._live, taken, self._fuse_at_most)
         self._take(self._bulk, taken, min(self._fuse_at_most, max(len(taken), BULK_ROUND)))
@@ -176,6 +183,9 @@ class Batcher:
         except Exception as error:  # noqa: BLE001 - each waiting request gets the fault, and the loop lives on
             self._answer_alone(taken, error)
         self._ended_s = self._loop.time()
+        took_s = self._ended_s - began_s
+        self._quiet_s = min(max(LEAST_QUIET_S, QUIET_SHARE * took_s), MOST_QUIET_S)
+        self._follows_s = max(LEAST_FOLLOWS_S, took_s)
         self._seen = 0
         if self._live or self._bulk:
             self._loop.call_soon(self._gather)
