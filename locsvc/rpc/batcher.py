@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 # Calls of batches in one round at most: about 3 ms of work, which is the longest that they make a live call wait.
 BULK_ROUND = 32
 
-# gRPC has handed over what it held when nothing has come for a tenth of what the last round took, within these bounds:
-# the wait costs a tenth at most, and a round that starts too early costs the whole of a round. Only a round that follows
+# gRPC has handed over what it held when nothing has come for a tenth of what the last round took, within bounds: the
+# wait costs a tenth at most, and a round that starts too early costs the whole of a round. Only a round that follows
 # another one waits; a request that finds the server idle is resolved at once. A round follows when it comes within the
 # length of the last one, in which the answers of that one are being sent and the next requests come in return.
 QUIET_SHARE = 0.1
