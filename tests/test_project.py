@@ -159,6 +159,29 @@ def test_library_pins_nothing_exactly() -> None:
     assert [need for need in needs if "==" in need] == []
 
 
+# Distributions whose modules are named otherwise.
+MODULE_OF = {
+    "googleapis-common-protos": "google.rpc",
+    "grpcio": "grpc",
+    "grpcio-health-checking": "grpc_health",
+    "grpcio-reflection": "grpc_reflection",
+    "phonenumberslite": "phonenumbers",
+    "protobuf": "google.protobuf",
+}
+
+
+def test_library_needs_what_it_imports_and_no_more() -> None:
+    needs = tomllib.loads(text_of("pyproject.toml"))["project"]["dependencies"]
+    names = [re.split(r"[<>=!~\[; ]", need)[0] for need in needs]
+    source = "\n".join(text_of(name) for name in PYTHON if name.startswith("locsvc/"))
+    unused = [
+        name
+        for name in names
+        if not re.search(rf"^\s*(import|from) {MODULE_OF.get(name, name)}\b", source, re.MULTILINE)
+    ]
+    assert not unused
+
+
 def test_nothing_large_is_tracked() -> None:
     large = {name: size for name in TRACKED if (size := (REPOSITORY / name).stat().st_size) > 1_500_000}
     assert not large
