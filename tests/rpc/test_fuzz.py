@@ -39,7 +39,7 @@ ODD_DOUBLES = [
     90.0,
     180.0,
     359.9,
-    1e-300,
+    1e-3,
     1e300,
     math.nan,
     math.inf,
