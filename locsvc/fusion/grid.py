@@ -13,15 +13,23 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from locsvc.fusion.densities import Densities, Prepared
 from locsvc.fusion.lattice import Frames
-from locsvc.fusion.roots import FINEST_ANSWER, FRAME_FIELDS, Level, Seen, first_cells, look
-
-_Number = TypeVar("_Number", bound=np.generic)
+from locsvc.fusion.leaves import LeafPool, Leaves
+from locsvc.fusion.roots import (
+    FINEST_ANSWER,
+    FRAME_FIELDS,
+    Level,
+    Start,
+    allowed_elsewhere,
+    covering_cells,
+    first_cells,
+    look,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -47,31 +55,14 @@ HIDDEN_MASS, HIDDEN_SHARPNESS = 2e-3, 0.5
 SHARPER = 1.2
 # A leaf with this much of the mass of the finished call is too large: what it was left for has gone.
 HEAVY_LEAF = 0.06
-# The lightest cells of each level that together hold less than this part of the mass are dropped.
-NEGLIGIBLE = 3e-4
+# Cells below this part of the mass of their level are dropped at once.
+NOTHING = 1e-10
+# Beyond this the leaves are all that counts; more would overflow.
+MOST_EXPONENT = 80.0
+# A call starts again when so many times the mass that it was let start with is elsewhere in the end.
+LOST = 1.5
 # Rounds of opening leaves again, at the most: each makes the leaves that are too large smaller.
 MOST_ROUNDS = 6
-
-
-@dataclass(slots=True)
-class Leaves:
-    """Cells of the posterior, flat; rows of one call stand together, calls ascending, densest cell first.
-
-    call int64; cell uint64; mass float64, summing to 1 a call less what is elsewhere; area_m2 float64;
-    vectors (3, leaves) float32, unit vector of the centre less the call's anchor; starts (calls,) int64, first row of
-    each call.
-    """
-
-    call: Ints
-    cell: Cells
-    mass: Floats
-    area_m2: Floats
-    vectors: Floats32
-    starts: Ints
-
-    def ends(self) -> Ints:
-        """One past the last row of each call, (calls,) int64."""
-        return np.append(self.starts[1:], len(self.call))
 
 
 @dataclass(slots=True)
@@ -83,29 +74,12 @@ class Posterior:
 
 
 @dataclass(slots=True)
-class _Part:
-    """Leaves of one level: `row` and `column` in it, `alive` until they are opened again."""
-
-    level: Level
-    seen: Seen
-    row: Ints
-    column: Ints
-    alive: npt.NDArray[np.bool_]
-
-    def of(self, values: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
-        """The leaves' part of (rows, width) or (3, rows, width) values."""
-        return values[..., self.row, self.column]
-
-
-@dataclass(slots=True)
 class _Progress:
-    """What is known of each call while its cells are being refined, (calls,)."""
+    """What is known of each call while its cells are being refined."""
 
-    log_peak: Floats
-    leaf_mass: Floats  # in units of exp(log_peak), with what is elsewhere and what was dropped
-    enough: npt.NDArray[np.bool_]
-    wide: npt.NDArray[np.bool_]  # calls that started wide: no piece's own place may be missed in a large cell
-    parts: list[_Part]
+    log_leaves: Floats  # (calls,) log mass of all leaves, and of what lies outside of all cells
+    enough: npt.NDArray[np.bool_]  # (calls,) the asked set has cells enough
+    pool: LeafPool
 
 
 def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
@@ -121,8 +95,22 @@ def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
         (calls,) float64, asked for each: where the cells must be fine.
     """
     start = first_cells(densities, calls, confidence)
-    prepared, levels = start.prepared, start.levels
-    progress = _Progress(start.log_elsewhere, np.ones(calls), np.zeros(calls, bool), start.wide, [])
+    prepared = start.prepared
+    progress = _Progress(start.log_elsewhere.copy(), np.zeros(calls, bool), LeafPool(start.log_elsewhere))
+    _run(start.levels, prepared, progress, confidence)
+    lost = _lost(start, progress, confidence)
+    if len(lost):
+        # What stood inside has dissolved in a closer look: these calls start again, wide.
+        levels, log_elsewhere = covering_cells(prepared, lost, start.support, confidence)
+        progress.pool.forget(lost, log_elsewhere)
+        progress.log_leaves[lost] = log_elsewhere
+        progress.enough[lost] = False
+        _run(levels, prepared, progress, confidence)
+    return Posterior(progress.pool.leaves(), prepared)
+
+
+def _run(levels: list[Level], prepared: Prepared, progress: _Progress, confidence: Floats) -> None:
+    """Refines until nothing is left to be split, and opens leaves again that turn out too large."""
     for _ in range(MOST_ROUNDS):
         while levels:
             split: list[tuple[int, Level]] = []
@@ -132,7 +120,13 @@ def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
         levels = _next_levels(_reopened(progress))
         if not levels:
             break
-    return Posterior(_gather(progress, calls), prepared)
+
+
+def _lost(start: Start, progress: _Progress, confidence: Floats) -> Ints:
+    """Calls that started narrow and have far more mass elsewhere than they were let start with."""
+    log_total, _ = progress.pool.shares(progress.pool.flat())
+    elsewhere = np.exp(progress.pool.log_elsewhere - log_total)
+    return np.nonzero(start.narrow & (elsewhere > LOST * allowed_elsewhere(confidence)))[0]
 
 
 def _next_levels(split: list[tuple[int, Level]]) -> list[Level]:
@@ -143,44 +137,90 @@ def _next_levels(split: list[tuple[int, Level]]) -> list[Level]:
 def _refine(level: Level, prepared: Prepared, progress: _Progress, confidence: Floats) -> list[tuple[int, Level]]:
     """Evaluates a level, keeps its leaves in `progress`; what to split, with the width that it needs."""
     calls, seen = level.calls, look(prepared, level)
-    log, area = seen.log, seen.area_m2
-    peak = np.maximum(progress.log_peak[calls], log.max(axis=1))
-    leaf_mass = progress.leaf_mass[calls] * np.exp(progress.log_peak[calls] - peak)
-    progress.log_peak[calls] = peak
-    mass = np.exp(log - peak.astype(np.float32)[:, None]) * area.astype(np.float32)
+    # Masses in units of the level's own peak: a call's may fall by orders of magnitude from one level to the next.
+    peak = seen.log.max(axis=1)
+    mass = np.exp(seen.log - peak[:, None]) * seen.area_m2.astype(np.float32)
     order, cumulative = _sorted_by_mass(mass)
-    total = cumulative[:, -1] + leaf_mass
+    here = cumulative[:, -1]
+    total = here + np.exp(np.minimum(progress.log_leaves[calls] - peak, MOST_EXPONENT))
     # Cells that the asked set needs: no more than there are, whatever pads the row.
     real = cumulative < (confidence[calls] * total)[:, None]
     needed = np.count_nonzero(real & np.take_along_axis(level.valid, order, axis=1), axis=1) + 1
-    closing = np.count_nonzero(cumulative < ((1 - TAIL) * total)[:, None], axis=1) + 1
+    closing = np.count_nonzero(cumulative < (here - TAIL * total)[:, None], axis=1) + 1
     at_end = level.resolution >= FINEST_ANSWER
     enough = progress.enough[calls] | (needed >= ENOUGH_CELLS) | at_end
     sorted_mass = np.take_along_axis(mass, order, axis=1)
-    hidden = _hiding(np.take_along_axis(seen.sharpness, order, axis=1), sorted_mass, total, progress.wide[calls])
+    hidden = _hiding(np.take_along_axis(seen.sharpness, order, axis=1), sorted_mass, total)
     split = hidden | (~enough[:, None] & (np.arange(mass.shape[1]) < np.minimum(closing, SPLIT_WIDE)[:, None]))
     split &= (np.take_along_axis(level.valid, order, axis=1)) & ~at_end[:, None]
     # The heaviest come first, what merely hides something last: a full row loses the least.
     split &= np.cumsum(split, axis=1) <= SPLIT_WIDE
     progress.enough[calls] = enough
-    leaf = ~split & (cumulative - sorted_mass < ((1 - NEGLIGIBLE) * cumulative[:, -1])[:, None])
-    progress.leaf_mass[calls] = leaf_mass + np.cumsum(np.where(split, 0, sorted_mass), axis=1, dtype=float)[:, -1]
-    _keep_leaves(progress, level, leaf, order, seen)
+    # What is light beside a peak that a closer look dissolves may not be light: hardly anything is dropped yet.
+    leaf = ~split & (sorted_mass > (NOTHING * here)[:, None])
+    kept = np.cumsum(np.where(leaf, sorted_mass, 0), axis=1, dtype=float)[:, -1]
+    with np.errstate(divide="ignore"):
+        progress.log_leaves[calls] = np.logaddexp(progress.log_leaves[calls], peak + np.log(kept))
+    progress.pool.keep(level, seen, leaf, order)
     return _split(level, split, order)
 
 
-def _hiding(sharpness: Floats32, mass: Floats32, total: Floats, wide: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _reopened(progress: _Progress) -> list[tuple[int, Level]]:
+    """Leaves that turn out too large for their call, as levels to be split.
+
+    A leaf was left for its small part of the mass; when the rest shrinks in a closer look, it no longer is.
+    """
+    pool = progress.pool
+    flat = pool.flat()
+    log_total, part = pool.shares(flat)
+    calls = len(progress.enough)
+    heavy = part > HEAVY_LEAF
+    wanted = heavy | ((flat.sharpness > HIDDEN_SHARPNESS) & (part > HIDDEN_MASS))
+    wanted &= flat.resolution < FINEST_ANSWER
+    # A thin ring hides in more cells than are worth it.
+    wanted &= heavy | (np.bincount(flat.call[wanted], minlength=calls)[flat.call] <= HIDDEN_CELLS)
+    if not wanted.any():
+        return []
+    # A level has one resolution a call: the coarsest first, the others in the next round.
+    coarsest = np.full(calls, FINEST_ANSWER)
+    np.minimum.at(coarsest, flat.call[wanted], flat.resolution[wanted])
+    wanted &= flat.resolution == coarsest[flat.call]
+    at = np.nonzero(wanted)[0]
+    at = at[np.lexsort((-part[at], flat.call[at]))]
+    rank = np.arange(len(at)) - np.searchsorted(flat.call[at], flat.call[at])
+    at, rank = at[rank < SPLIT_WIDE], rank[rank < SPLIT_WIDE]
+    progress.enough[flat.call[at[heavy[at]]]] = False
+    left = np.ones(calls)
+    np.subtract.at(left, flat.call[at], part[at])
+    progress.log_leaves = log_total + np.log(np.maximum(left, 1e-12))
+    frames = pool.open(flat, at)
+    return _as_levels(frames, flat.call[at], rank, coarsest)
+
+
+def _as_levels(frames: Frames, call: Ints, rank: Ints, resolution: Ints) -> list[tuple[int, Level]]:
+    """Cells (n,), `rank` counting those of a call, as rows of a level, one row a call."""
+    calls, row = np.unique(call, return_inverse=True)
+    width = next(w for w in SPLIT_WIDTHS if w > int(rank.max()))
+    # What pads a row is its first cell.
+    pick = np.repeat(np.nonzero(rank == 0)[0][:, None], width, axis=1)
+    pick[row, rank] = np.arange(len(call))
+    valid = np.zeros(pick.shape, bool)
+    valid[row, rank] = True
+    return [(width, Level(calls, frames.take(pick), resolution[calls], valid))]
+
+
+def _hiding(sharpness: Floats32, mass: Floats32, total: Floats) -> npt.NDArray[np.bool_]:
     """Cells (rows, cells) in which evidence hides that is narrower than they are.
 
     Averages of single densities, multiplied, are not the average of the product: where two narrow pieces share a large
-    cell, its mass is wrong by orders of magnitude either way. So calls that start wide look into every such cell.
+    cell, its mass is wrong by orders of magnitude either way. So every such cell is looked into, whatever it weighs.
     """
     sharp = sharpness > HIDDEN_SHARPNESS
     heavy = sharp & (mass > (HIDDEN_MASS * total)[:, None])
     heavy &= (np.count_nonzero(heavy, axis=1) <= HIDDEN_CELLS)[:, None]
     many = np.count_nonzero(sharp, axis=1) > HIDDEN_CELLS
-    sharpest = np.where(many[:, None], sharpness > SHARPER, sharp)
-    return heavy | (sharpest & wide[:, None])
+    result: npt.NDArray[np.bool_] = heavy | np.where(many[:, None], sharpness > SHARPER, sharp)
+    return result
 
 
 def _sorted_by_mass(mass: Floats32) -> tuple[Ints, Floats]:
@@ -193,68 +233,6 @@ def _sorted_by_mass(mass: Floats32) -> tuple[Ints, Floats]:
     order = (width - 1 - (key & np.uint64(0xFFFFFFFF)).astype(np.int64)).astype(np.int64)
     value = (key >> np.uint64(32)).astype(np.uint32).view(np.float32)
     return order, np.cumsum(value, axis=1, dtype=np.float64)
-
-
-def _keep_leaves(progress: _Progress, level: Level, leaf: npt.NDArray[np.bool_], order: Ints, seen: Seen) -> None:
-    row, place = np.nonzero(leaf)
-    progress.parts.append(_Part(level, seen, row, order[row, place], np.ones(len(row), bool)))
-
-
-def _reopened(progress: _Progress) -> list[tuple[int, Level]]:
-    """Leaves that turn out too large for their call, as levels to be split: their mass is taken back.
-
-    A leaf was left for its small part of the mass; when the rest shrinks in a closer look, it no longer is.
-    """
-    parts = progress.parts
-    call = np.concatenate([p.level.calls[p.row] for p in parts])
-    log = np.concatenate([p.of(p.seen.log) for p in parts])
-    area = np.concatenate([p.of(p.seen.area_m2) for p in parts])
-    sharpness = np.concatenate([p.of(p.seen.sharpness) for p in parts])
-    resolution = np.concatenate([p.level.resolution[p.row] for p in parts])
-    alive = np.concatenate([p.alive for p in parts])
-    mass = np.exp(log - progress.log_peak.astype(np.float32)[call]).astype(np.float64) * area
-    part = mass / progress.leaf_mass[call]
-    heavy = part > HEAVY_LEAF
-    wanted = (heavy | ((sharpness > HIDDEN_SHARPNESS) & (part > HIDDEN_MASS))) & alive & (resolution < FINEST_ANSWER)
-    # A thin ring hides in more cells than are worth it.
-    wanted &= heavy | (np.bincount(call[wanted], minlength=len(progress.enough))[call] <= HIDDEN_CELLS)
-    if not wanted.any():
-        return []
-    # A level has one resolution a call: the coarsest first, the others in the next round.
-    coarsest = np.full(len(progress.enough), FINEST_ANSWER + 1)
-    np.minimum.at(coarsest, call[wanted], resolution[wanted])
-    wanted &= resolution == coarsest[call]
-    at = np.nonzero(wanted)[0]
-    at = at[np.lexsort((-mass[at], call[at]))]
-    rank = np.arange(len(at)) - np.searchsorted(call[at], call[at])
-    at, rank = at[rank < SPLIT_WIDE], rank[rank < SPLIT_WIDE]
-    np.subtract.at(progress.leaf_mass, call[at], mass[at])
-    progress.enough[call[at[heavy[at]]]] = False
-    _forget(progress, at)
-    return _as_levels(parts, at, call, rank, coarsest)
-
-
-def _forget(progress: _Progress, at: Ints) -> None:
-    """Marks leaves, numbered through all parts, as opened."""
-    start = 0
-    for p in progress.parts:
-        mine = at[(at >= start) & (at < start + len(p.row))] - start
-        p.alive[mine] = False
-        start += len(p.row)
-
-
-def _as_levels(parts: list[_Part], at: Ints, call: Ints, rank: Ints, resolution: Ints) -> list[tuple[int, Level]]:
-    """Leaves as rows of a level, one row a call."""
-    flat = Frames(*(np.concatenate([p.of(getattr(p.level.frames, n)) for p in parts]) for n in FRAME_FIELDS))
-    calls, row = np.unique(call[at], return_inverse=True)
-    width = next(w for w in SPLIT_WIDTHS if w > int(rank.max()))
-    pick = np.zeros((len(calls), width), np.int64)
-    # What pads a row is its first cell.
-    pick[:] = at[rank == 0][:, None]
-    pick[row, rank] = at
-    valid = np.zeros(pick.shape, bool)
-    valid[row, rank] = True
-    return [(width, Level(calls, flat.take(pick), resolution[calls], valid))]
 
 
 def _split(level: Level, split: npt.NDArray[np.bool_], order: Ints) -> list[tuple[int, Level]]:
@@ -278,9 +256,7 @@ def _split(level: Level, split: npt.NDArray[np.bool_], order: Ints) -> list[tupl
 def _children(width: int, levels: list[Level]) -> Level:
     """The children of what was split, as one level."""
     padded = [_widened(lv, width) for lv in levels]
-    frames = Frames(
-        *(np.concatenate([getattr(lv.frames, a) for lv in padded]) for a in ("cell", "face", "turn", "x", "y"))
-    )
+    frames = Frames(*(np.concatenate([getattr(lv.frames, a) for lv in padded]) for a in FRAME_FIELDS))
     calls, resolution, valid = (
         np.concatenate([getattr(lv, name) for lv in padded]) for name in ("calls", "resolution", "valid")
     )
@@ -295,41 +271,3 @@ def _widened(level: Level, width: int) -> Level:
     f = level.frames
     frames = f.take((np.arange(len(f.cell))[:, None], np.minimum(np.arange(width), f.cell.shape[1] - 1)[None, :]))
     return Level(level.calls, frames, level.resolution, np.pad(level.valid, ((0, 0), (0, missing))))
-
-
-def _gather(progress: _Progress, calls: int) -> Leaves:
-    """All leaves with their final masses, by call and falling density."""
-    parts = progress.parts
-    call = np.concatenate([p.level.calls[p.row][p.alive] for p in parts])
-    cell = np.concatenate([p.of(p.level.frames.cell)[p.alive] for p in parts])
-    log = np.concatenate([p.of(p.seen.log)[p.alive] for p in parts])
-    area = np.concatenate([p.of(p.seen.area_m2)[p.alive] for p in parts])
-    vectors = np.concatenate([p.of(p.seen.vectors)[:, p.alive] for p in parts], axis=1)
-    density = np.exp(log - progress.log_peak.astype(np.float32)[call]).astype(np.float32)
-    order = order_within_calls(call, np.uint32(0xFFFFFFFF) - density.view(np.uint32))
-    call, cell, area, vectors = call[order], cell[order], area[order], vectors[:, order]
-    mass = density[order] * area
-    starts = np.searchsorted(call, np.arange(calls))
-    return Leaves(call, cell, mass / progress.leaf_mass[call], area, vectors, starts)
-
-
-def order_within_calls(call: Ints, value: npt.NDArray[np.uint32]) -> Ints:
-    """Order by call, then by value, then as given: a total order, so that equal values cannot fall either way.
-
-    Parameters
-    ----------
-    call
-        (n,) int64, from 0.
-    value
-        (n,) uint32; the bits of a float32 of 0 or more are in the order of the floats.
-
-    >>> order_within_calls(np.array([1, 0, 0, 0]), np.array([5, 7, 2, 7], np.uint32)).tolist()
-    [2, 1, 3, 0]
-    """
-    place_bits = len(call).bit_length()
-    if int(call.max()).bit_length() + 32 + place_bits > 64:
-        return np.lexsort((value, call))
-    # Keys without ties let numpy take its fast unstable sort.
-    key = (call.astype(np.uint64) << np.uint64(32 + place_bits)) | (value.astype(np.uint64) << np.uint64(place_bits))
-    result: Ints = np.argsort(key | np.arange(len(call), dtype=np.uint64))
-    return result

@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from locsvc.fusion.grid import Leaves
+    from locsvc.fusion.leaves import Leaves
 
     Bools = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from locsvc.fusion import lattice
-from locsvc.fusion.grid import order_within_calls
+from locsvc.fusion.leaves import order_within_calls
 from locsvc.fusion.modes import Modes, find_modes
 from locsvc.geo import latitudes_longitudes, local_axes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from locsvc.fusion.grid import Leaves, Posterior
+    from locsvc.fusion.grid import Posterior
+    from locsvc.fusion.leaves import Leaves
 
     Bools = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]

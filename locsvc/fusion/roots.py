@@ -46,6 +46,9 @@ HALF_ROUND_M = 1.9e7
 MOST_ELSEWHERE = 0.03
 # ...and at other pieces' places, which an answer would have to show as modes.
 MOST_AT_OTHERS = 0.004
+# A piece's own place ends at so many sigmas; places that end within so many of the narrowest piece's reaches are taken
+# into its cells; and a disk of cells holds all within this part of the radius of a disc as large as it.
+PLACE_SIGMAS, NEIGHBOUR_REACHES, COVERED_SURELY = 2.5, 4.0, 0.85
 
 
 @dataclass(slots=True)
@@ -99,16 +102,17 @@ def look(prepared: Prepared, level: Level) -> Seen:
 
 @dataclass(slots=True)
 class Start:
-    """First cells of all calls.
+    """First cells of all calls; log mass (calls,) outside of them, in the units of `evaluate`.
 
-    `log_elsewhere` (calls,): log mass outside of them, in the units of `evaluate`; `wide` (calls,): they cover all that
-    the evidence says.
+    `narrow` (calls,): the cells are around the narrowest piece only; `support` (pieces,): radius in metres that each
+    says something about.
     """
 
     prepared: Prepared
     levels: list[Level]
     log_elsewhere: Floats
-    wide: npt.NDArray[np.bool_]
+    narrow: npt.NDArray[np.bool_]
+    support: Floats
 
 
 def first_cells(d: Densities, calls: int, confidence: Floats) -> Start:
@@ -129,26 +133,36 @@ def first_cells(d: Densities, calls: int, confidence: Floats) -> Start:
     narrowest = np.lexsort((support, d.call))[starts]
     anchor = unit_vectors(d.latitude_deg[narrowest], d.longitude_deg[narrowest])
     prepared = prepare(d, calls, anchor)
-    around = _around(d, narrowest, support)
+    # Distance from the narrowest piece to where each other one's own place ends.
+    off = unit_vectors(d.latitude_deg, d.longitude_deg) - anchor[d.call]
+    ends_m = np.sqrt(np.sum(off * off, axis=1)) * SEMI_MAJOR_AXIS_M + PLACE_SIGMAS * np.sqrt(prepared.narrowness_m2)
+    own = support[narrowest]
+    near = ends_m <= NEIGHBOUR_REACHES * own[d.call]
+    around = _around(d, narrowest, np.maximum(own, np.maximum.reduceat(np.where(near, ends_m, 0.0), starts)))
     inside, covered = _log_inside(prepared, around, calls)
-    elsewhere, others = _log_outside(prepared, covered)
+    elsewhere, others = _log_outside(prepared, covered, ends_m)
     total = np.logaddexp(np.logaddexp(inside, elsewhere), others)
-    allowed = np.minimum((1 - confidence) / 4, MOST_ELSEWHERE)
-    narrow = (elsewhere - total <= np.log(allowed)) & (others - total <= math.log(MOST_AT_OTHERS))
+    narrow = (elsewhere - total <= np.log(allowed_elsewhere(confidence))) & (others - total <= math.log(MOST_AT_OTHERS))
     log_elsewhere = np.logaddexp(elsewhere, others)
     levels = [level.rows(np.nonzero(narrow[level.calls])[0]) for level in around]
     wide = np.nonzero(~narrow)[0]
     if len(wide):
-        found = _covering(d, wide, starts, support, confidence)
-        levels += [_padded(wide[rows], [found[i] for i in rows.tolist()]) for rows in _by_width(found)]
-        log_elsewhere[wide] = _log_all_wrong_outside(prepared, levels, calls)[wide]
-    return Start(prepared, [lv for lv in levels if len(lv.calls)], log_elsewhere, ~narrow)
+        covering, log_elsewhere[wide] = covering_cells(prepared, wide, support, confidence)
+        levels += covering
+    return Start(prepared, [lv for lv in levels if len(lv.calls)], log_elsewhere, narrow, support)
 
 
-def _around(d: Densities, narrowest: Ints, support: Floats) -> list[Level]:
-    """Cells around the narrowest piece of each call, at its scale; where they are few, their children at once."""
+def covering_cells(prepared: Prepared, wide: Ints, support: Floats, confidence: Floats) -> tuple[list[Level], Floats]:
+    """First cells of the `wide` calls that cover all that their evidence says, and the log mass (wide,) outside."""
+    found = _covering(prepared, wide, support, confidence)
+    levels = [_padded(wide[rows], [found[i] for i in rows.tolist()]) for rows in _by_width(found)]
+    return levels, _log_all_wrong_outside(prepared, levels, len(confidence))[wide]
+
+
+def _around(d: Densities, narrowest: Ints, reach: Floats) -> list[Level]:
+    """Cells around the narrowest piece of each call, out to `reach`; where they are few, their children at once."""
     found = []
-    columns = (d.latitude_deg[narrowest], d.longitude_deg[narrowest], support[narrowest])
+    columns = (d.latitude_deg[narrowest], d.longitude_deg[narrowest], reach)
     for lat, lng, radius in zip(*(c.tolist() for c in columns), strict=True):
         resolution, rings = _resolution_and_rings(radius)
         found.append((_without_pentagons(lattice.disk(lat, lng, resolution, rings)), resolution))
@@ -164,6 +178,12 @@ def _log_inside(prepared: Prepared, levels: list[Level], calls: int) -> tuple[Fl
         log[level.calls] = _log_sum(level.seen.log, level.seen.area_m2)
         covered[level.calls] = _disc_radius_m(level, level.seen.area_m2)
     return log, covered
+
+
+def allowed_elsewhere(confidence: Floats) -> Floats:
+    """Share (calls,) of the mass that may lie outside of cells around the narrowest piece."""
+    result: Floats = np.minimum((1 - confidence) / 4, MOST_ELSEWHERE)
+    return result
 
 
 def relative_vectors(vectors: Floats, anchor: Floats) -> Floats32:
@@ -203,8 +223,8 @@ def _rings(prepared: Prepared, covered_m: Floats) -> tuple[Floats, Floats]:
     return place - prepared.anchor[:, None, :], area
 
 
-def _log_outside(prepared: Prepared, covered_m: Floats) -> tuple[Floats, Floats]:
-    """Log mass (calls,) around the cells, and at the other pieces' places beyond them."""
+def _log_outside(prepared: Prepared, covered_m: Floats, ends_m: Floats) -> tuple[Floats, Floats]:
+    """Log mass (calls,) around the cells, and at the other pieces' places that reach beyond them."""
     d = prepared.densities
     calls = len(covered_m)
     rings, area = _rings(prepared, covered_m)
@@ -218,7 +238,7 @@ def _log_outside(prepared: Prepared, covered_m: Floats) -> tuple[Floats, Floats]
     log = evaluate(prepared.of_calls(np.arange(calls)), vectors, np.zeros(calls)).log_posterior
     # A mode is about as large as a Gaussian of its piece's narrowness; twice that, to be on the safe side.
     size = np.zeros((calls, most))
-    away = np.sum(center * center, axis=1) * SEMI_MAJOR_AXIS_M**2 > covered_m[d.call] ** 2
+    away = ends_m > COVERED_SURELY * covered_m[d.call]
     size[d.call, number] = np.where(away, 4 * math.pi * prepared.narrowness_m2, 0.0)
     at_others = _log_sum(log[:, area.shape[1] :], size) if most > 1 else np.full(calls, -np.inf)
     return _log_sum(log[:, : area.shape[1]], area), at_others
@@ -243,8 +263,9 @@ def _outlier_reach_m(d: Densities, confidence: Floats) -> Floats:
     return result
 
 
-def _covering(d: Densities, wide: Ints, starts: Ints, support: Floats, confidence: Floats) -> list[tuple[Frames, int]]:
+def _covering(prepared: Prepared, wide: Ints, support: Floats, confidence: Floats) -> list[tuple[Frames, int]]:
     """Cells of the `wide` calls that cover all that their evidence says."""
+    d, starts = prepared.densities, prepared.first_piece
     # The caller is outside all that the evidence says only if all of it is wrong: the most trusted piece decides.
     least = np.minimum.reduceat(d.outlier_share, starts)[d.call]
     reach = np.where(d.outlier_share <= least, np.maximum(support, _outlier_reach_m(d, confidence)), support)
