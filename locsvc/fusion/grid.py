@@ -124,7 +124,7 @@ def _run(levels: list[Level], prepared: Prepared, progress: _Progress, confidenc
 
 def _lost(start: Start, progress: _Progress, confidence: Floats) -> Ints:
     """Calls that started narrow and have far more mass elsewhere than they were let start with."""
-    log_total, _ = progress.pool.shares(progress.pool.flat())
+    _, log_total, _ = progress.pool.known()
     elsewhere = np.exp(progress.pool.log_elsewhere - log_total)
     return np.nonzero(start.narrow & (elsewhere > LOST * allowed_elsewhere(confidence)))[0]
 
@@ -171,8 +171,7 @@ def _reopened(progress: _Progress) -> list[tuple[int, Level]]:
     A leaf was left for its small part of the mass; when the rest shrinks in a closer look, it no longer is.
     """
     pool = progress.pool
-    flat = pool.flat()
-    log_total, part = pool.shares(flat)
+    flat, log_total, part = pool.known()
     calls = len(progress.enough)
     heavy = part > HEAVY_LEAF
     wanted = heavy | ((flat.sharpness > HIDDEN_SHARPNESS) & (part > HIDDEN_MASS))

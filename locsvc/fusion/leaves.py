@@ -75,25 +75,47 @@ class _Part:
 
 @dataclass(slots=True)
 class LeafPool:
-    """Leaves of all calls while they are being refined; `log_elsewhere` (calls,) is the mass outside of all cells."""
+    """Leaves of all calls while they are being refined; `log_elsewhere` (calls,) is the mass outside of all cells.
+
+    `_peak` (calls,) is the highest log of any leaf so far, opened ones too: masses in its units never overflow.
+    """
 
     log_elsewhere: Floats
     _parts: list[_Part] = field(default_factory=list)
+    _peak: Floats = field(init=False)
+    _known: tuple[FlatLeaves, Floats, Floats] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._peak = self.log_elsewhere.copy()
 
     def keep(self, level: Level, seen: Seen, leaf: Bools, order: Ints) -> None:
         """Adds the cells `order[leaf]` of a level."""
         row, place = np.nonzero(leaf)
         self._parts.append(_Part(level, seen, row, order[row, place], np.ones(len(row), bool)))
+        self._peak[level.calls] = np.maximum(self._peak[level.calls], seen.log.max(axis=1))
+        self._known = None
 
     def forget(self, calls: Ints, log_elsewhere: Floats) -> None:
         """Drops all leaves of some calls (unique), which start again with another mass elsewhere."""
         self.log_elsewhere = self.log_elsewhere.copy()
         self.log_elsewhere[calls] = log_elsewhere
+        self._peak[calls] = log_elsewhere
+        self._known = None
         for p in self._parts:
             p.alive &= ~np.isin(p.level.calls[p.row], calls)
 
-    def flat(self) -> FlatLeaves:
-        """All leaves that are not opened."""
+    def known(self) -> tuple[FlatLeaves, Floats, Floats]:
+        """All leaves that are not opened, the log mass (calls,) of everything, and each leaf's share (n,) of it."""
+        if self._known is None:
+            flat = self._flat()
+            mass = np.exp(flat.log - self._peak[flat.call]) * flat.area_m2
+            # Summed in the order of the leaves, which is the same for a call alone and in a batch.
+            total = np.bincount(flat.call, weights=mass, minlength=len(self._peak))
+            total += np.exp(self.log_elsewhere - self._peak)
+            self._known = flat, self._peak + np.log(total), mass / total[flat.call]
+        return self._known
+
+    def _flat(self) -> FlatLeaves:
         columns: list[tuple[npt.NDArray[np.generic], ...]] = []
         for k, p in enumerate(self._parts):
             number = np.nonzero(p.alive)[0]
@@ -112,17 +134,9 @@ class LeafPool:
             )
         return FlatLeaves(*(np.concatenate(c) for c in zip(*columns, strict=True)))
 
-    def shares(self, flat: FlatLeaves) -> tuple[Floats, Floats]:
-        """Log mass (calls,) of everything, elsewhere included, and each leaf's share (n,) of it."""
-        peak = self.log_elsewhere.copy()
-        np.maximum.at(peak, flat.call, flat.log)
-        mass = np.exp(flat.log - peak[flat.call]) * flat.area_m2
-        # Summed in the order of the leaves, which is the same for a call alone and in a batch.
-        total = np.bincount(flat.call, weights=mass, minlength=len(peak)) + np.exp(self.log_elsewhere - peak)
-        return peak + np.log(total), mass / total[flat.call]
-
     def open(self, flat: FlatLeaves, at: Ints) -> Frames:
         """Takes leaves out, to be split; their frames."""
+        self._known = None
         columns: dict[str, npt.NDArray[np.generic]] = {}
         for k in np.unique(flat.part[at]).tolist():
             p = self._parts[k]
@@ -136,15 +150,12 @@ class LeafPool:
 
     def leaves(self) -> Leaves:
         """The finished posterior, by call and falling density."""
-        flat = self.flat()
-        log_total, share = self.shares(flat)
+        flat, log_total, share = self.known()
         keep = np.nonzero(share > NEGLIGIBLE)[0]
         call, share = flat.call[keep], share[keep]
-        density = share / flat.area_m2[keep]
-        top = np.zeros(len(log_total))
-        np.maximum.at(top, call, density)
-        scaled = (density / top[call]).astype(np.float32)
-        order = order_within_calls(call, np.uint32(0xFFFFFFFF) - scaled.view(np.uint32))
+        # How far below the peak, 0 or more: the bits of such floats are in their order.
+        depth = (self._peak[call] - flat.log[keep]).astype(np.float32)
+        order = order_within_calls(call, depth.view(np.uint32))
         at = keep[order]
         cell, vectors = self._cells(flat, at)
         call = flat.call[at]
@@ -154,13 +165,14 @@ class LeafPool:
 
     def _cells(self, flat: FlatLeaves, at: Ints) -> tuple[Cells, Floats32]:
         """Index (n,) and vector (3, n) of leaves."""
-        cells, vectors = [], []
+        cell, vectors = np.empty(len(at), np.uint64), np.empty((3, len(at)), np.float32)
+        part, number = flat.part[at], flat.number[at]
         for k, p in enumerate(self._parts):
-            number = flat.number[flat.part == k]
-            row, column = p.row[number], p.column[number]
-            cells.append(p.level.frames.cell[row, column])
-            vectors.append(p.seen.vectors[:, row, column])
-        return np.concatenate(cells)[at], np.concatenate(vectors, axis=1)[:, at]
+            mine = np.nonzero(part == k)[0]
+            row, column = p.row[number[mine]], p.column[number[mine]]
+            cell[mine] = p.level.frames.cell[row, column]
+            vectors[:, mine] = p.seen.vectors[:, row, column]
+        return cell, vectors
 
 
 def order_within_calls(call: Ints, value: npt.NDArray[np.uint32]) -> Ints:
