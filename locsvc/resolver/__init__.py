@@ -309,7 +309,7 @@ def _read_call(
     claim_fixes(fixes, devices, notes, parameters, has_cells=bool(waiting))
     near = NOWHERE
     if fixes:
-        newest = min(fixes, key=lambda f: f.age_s)
+        newest = min(fixes, key=lambda f: (f.age_s, f.center.latitude_deg, f.center.longitude_deg))
         near = (newest.center.latitude_deg, newest.center.longitude_deg)
     for scan, name, age in waiting:
         read_scan(scan, number, name, age, near, scans, notes)

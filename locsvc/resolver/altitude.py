@@ -9,6 +9,8 @@ from locsvc.units import sigmas_of_height
 LEAST_AGREEMENT = 0.5
 # Heights that differ by more than this many of their joint sigmas are not averaged: the best one stands.
 APART_SIGMAS = 3.0
+# No phone knows its height better than this; it keeps weights finite when a report states a tiny uncertainty.
+LEAST_SIGMA_M = 0.1
 
 
 def altitude_of(given: list[tuple[float, float | None, str, float]], confidence: float) -> Altitude | None:
@@ -28,7 +30,7 @@ def altitude_of(given: list[tuple[float, float | None, str, float]], confidence:
     if not heard:
         return None
     floor = next((g[2] for g in heard if g[2]), "")
-    known = sorted(((m, s) for m, s, _, _ in heard if s), key=lambda ms: ms[1])
+    known = sorted(((m, max(s, LEAST_SIGMA_M)) for m, s, _, _ in heard if s), key=lambda ms: ms[1])
     if not known:
         return Altitude(heard[0][0], None, confidence, floor)
     best_m, best_s = known[0]

@@ -150,7 +150,7 @@ def claim_fixes(fixes: list[Fix], rows: DeviceRows, notes: Notes, parameters: Pa
     """
     kept: dict[tuple[int, int], Fix] = {}
     seen_methods: set[PositioningMethod] = set()
-    for fix in sorted(fixes, key=lambda f: (is_without_size(f.report.shape or Point(f.center)), f.age_s, f.slot)):
+    for fix in sorted(fixes, key=_rank):
         call = notes.slots[fix.slot].call
         place = (round(fix.center.latitude_deg / SAME_FIX_DEG), round(fix.center.longitude_deg / SAME_FIX_DEG))
         if place in kept:
@@ -174,6 +174,20 @@ def claim_fixes(fixes: list[Fix], rows: DeviceRows, notes: Notes, parameters: Pa
         seen_methods.add(method)
         _claim(fix, call, exponent, rows)
         notes.slots[fix.slot].placed = True
+
+
+def _rank(fix: Fix) -> tuple[bool, float, float, float, float, int]:
+    """What fixes of one call are sorted by, best first; never by the order in which they came, but for equal ones."""
+    shape = fix.report.shape or Point(fix.center)
+    center = fix.center
+    size_m = 0.0
+    if isinstance(shape, Circle | Sphere):
+        size_m = shape.radius_m
+    elif isinstance(shape, Ellipse | Ellipsoid):
+        size_m = shape.semi_major_m
+    elif isinstance(shape, ArcBand):
+        size_m = shape.outer_radius_m
+    return is_without_size(shape), fix.age_s, size_m, center.latitude_deg, center.longitude_deg, fix.slot
 
 
 def _depends(slot: Slot) -> None:
