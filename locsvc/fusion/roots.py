@@ -238,7 +238,10 @@ def _log_outside(prepared: Prepared, covered_m: Floats, ends_m: Floats) -> tuple
     log = evaluate(prepared.of_calls(np.arange(calls)), vectors, np.zeros(calls)).log_posterior
     # A mode is about as large as a Gaussian of its piece's narrowness; twice that, to be on the safe side.
     size = np.zeros((calls, most))
-    away = ends_m > COVERED_SURELY * covered_m[d.call]
+    # Narrow places that end beyond the cells, and all that stand there; a wide one around the cells is on the rings.
+    inner = COVERED_SURELY * covered_m[d.call]
+    stands_m = np.sqrt(np.sum(center * center, axis=1)) * SEMI_MAJOR_AXIS_M
+    away = (stands_m > inner) | ((ends_m > inner) & (prepared.narrowness_m2 < (inner / 4) ** 2))
     size[d.call, number] = np.where(away, 4 * math.pi * prepared.narrowness_m2, 0.0)
     at_others = _log_sum(log[:, area.shape[1] :], size) if most > 1 else np.full(calls, -np.inf)
     return _log_sum(log[:, : area.shape[1]], area), at_others
