@@ -20,7 +20,8 @@ sizes_m = st.one_of(
     st.floats(0.0, 5.4).map(lambda power: 10.0**power),
 )
 fractions = st.one_of(st.none(), st.floats(1e-6, 1 - 1e-6), st.sampled_from([0.01, 0.68, 0.9, 0.95, 0.999]))
-angles_deg = st.one_of(st.sampled_from([0.0, 90.0, 359.0, 360.0]), st.floats(0.0, 360.0))
+angles_deg = st.one_of(st.sampled_from([0.0, 90.0, 359.0]), st.floats(0.0, 359.99))
+openings_deg = st.one_of(st.sampled_from([1e-3, 90.0, 359.0, 360.0]), st.floats(1.0, 360.0))
 altitudes_m = st.floats(-500.0, 10_000.0)
 
 
@@ -41,7 +42,7 @@ def _polygons(draw: st.DrawFn) -> model.Polygon:
     """A star around a place, or corners in any order, crossing, repeated."""
     center = draw(places)
     if draw(st.booleans()):
-        return model.Polygon(tuple(draw(st.lists(places, min_size=3, max_size=6))))
+        return model.Polygon(tuple(draw(st.lists(near_town, min_size=3, max_size=6))))
     size_deg = draw(st.sampled_from([1e-6, 1e-4, 1e-2, 1.0]))
     corners = draw(st.integers(3, 9))
     lengths = draw(st.lists(st.floats(0.1, 1.0), min_size=corners, max_size=corners))
@@ -60,7 +61,7 @@ def _polygons(draw: st.DrawFn) -> model.Polygon:
 def _arc_bands(draw: st.DrawFn) -> model.ArcBand:
     inner = draw(st.one_of(st.just(0.0), st.floats(0.0, 1e5)))
     width = draw(st.floats(1e-3, 1e5))
-    return model.ArcBand(draw(places), inner, inner + width, draw(angles_deg), draw(angles_deg))
+    return model.ArcBand(draw(places), inner, inner + width, draw(angles_deg), draw(openings_deg))
 
 
 @st.composite
