@@ -41,11 +41,13 @@ if TYPE_CHECKING:
 
 # Mass of a level that may be left unsplit while the answer is still being closed in on.
 TAIL = 1e-3
-# Cells that the set of the asked confidence must have: its edge is then about a sixth of its radius, and taking whole
-# cells overshoots the confidence by half a cell's mass, below half a point.
+# In the last level a part of what the confidence leaves out stays in the larger cells.
+LAST_TAIL = 0.25
+# Cells that the set of the asked confidence must have, 40 to 280: a cell's edge is then a quarter to a tenth of its
+# radius, and taking whole cells overshoots the confidence by half a cell's mass, some 0.2 points.
 ENOUGH_CELLS = 40
 # Most cells of a call that are split in one level, and the narrow class that most levels need.
-SPLIT_WIDTHS = (12, 24, 64)
+SPLIT_WIDTHS = (12, 24, 40, 64)
 SPLIT_WIDE = SPLIT_WIDTHS[-1]
 # A cell in which evidence hides is split after the rest is done only while there are few of them.
 HIDDEN_CELLS = 64
@@ -146,7 +148,10 @@ def _refine(level: Level, prepared: Prepared, progress: _Progress, confidence: F
     # Cells that the asked set needs: no more than there are, whatever pads the row.
     real = cumulative < (confidence[calls] * total)[:, None]
     needed = np.count_nonzero(real & np.take_along_axis(level.valid, order, axis=1), axis=1) + 1
-    closing = np.count_nonzero(cumulative < (here - TAIL * total)[:, None], axis=1) + 1
+    # Cells to split: nearly all of the mass; when the next level will be the last, what is well around the asked set.
+    last = 7 * needed >= ENOUGH_CELLS
+    tail = np.where(last, np.maximum(TAIL, LAST_TAIL * (1 - confidence[calls])), TAIL)
+    closing = np.count_nonzero(cumulative < (here - tail * total)[:, None], axis=1) + 1
     at_end = level.resolution >= FINEST_ANSWER
     enough = progress.enough[calls] | (needed >= ENOUGH_CELLS) | at_end
     sorted_mass = np.take_along_axis(mass, order, axis=1)
