@@ -85,7 +85,7 @@ def distance_m(
     Good to a part in a thousand everywhere and to a part in ten thousand below 100 km.
 
     >>> round(float(distance_m(53.0, -6.0, 53.01, -6.0)), 1)
-    1112.8
+    1112.9
     """
     lat1, lat2 = np.radians(lat1_deg), np.radians(lat2_deg)
     dlng = np.radians(np.subtract(lng2_deg, lng1_deg))
@@ -131,7 +131,7 @@ def geodesic_m(
     """Exact geodesic length between the places, float64, metres (Karney's algorithm in pyproj).
 
     >>> round(float(geodesic_m(53.0, -6.0, 53.01, -6.0)), 2)
-    1112.79
+    1112.86
     """
     lat1, lng1, lat2, lng2 = np.broadcast_arrays(lat1_deg, lng1_deg, lat2_deg, lng2_deg)
     _, _, length = _geod().inv(lng1.astype(float), lat1.astype(float), lng2.astype(float), lat2.astype(float))

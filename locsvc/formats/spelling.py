@@ -85,4 +85,5 @@ def timestamp_seconds(text: str) -> float:
         raise ValueError("is not a time: there is no such day or hour") from None
     # One division of whole numbers: the nearest float, as a sum of two floats would not always be.
     digits = fraction or ""
-    return (int(moment.timestamp()) * 10 ** len(digits) + int(digits or "0")) / 10 ** len(digits)
+    unit: int = 10 ** len(digits)
+    return (int(moment.timestamp()) * unit + int(digits or "0")) / unit

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _MAST = LINE_KINDS.index("mast")
+# Half of the globe's circumference over four: wider nothing can be.
+MOST_SIGMA_M = 5e6
 
 
 @dataclass(slots=True)
@@ -206,8 +208,9 @@ def of_ellipses(claims: EllipseClaims, p: Parameters) -> Made:
     # The wide radius assumed for an unknown one is meant at 95 %: 2.4477 sigma.
     assumed = p.device_unknown_radius_m[m] / math.sqrt(-2 * math.log(0.05))
     least = p.device_limits["least_sigma_m"]
-    major = np.maximum(np.where(known, claims.sigma_major_m, assumed), least)
-    minor = np.maximum(np.where(known, claims.sigma_minor_m, assumed), least)
+    # A radius at a confidence of nearly 0 says nothing: as wide as the globe is wide enough.
+    major = np.clip(np.where(known, claims.sigma_major_m, assumed), least, MOST_SIGMA_M)
+    minor = np.clip(np.where(known, claims.sigma_minor_m, assumed), least, MOST_SIGMA_M)
     blocks = []
     tail = p.device_tail_weight[m]
     index = np.arange(len(m))
@@ -394,7 +397,7 @@ def of_lines(claims: LineClaims, p: Parameters) -> Made:
     sigma = np.where(np.isnan(claims.sigma_m), p.placement_sigma_m[claims.placement], claims.sigma_m)
     campus = claims.kind == LINE_KINDS.index("campus")
     sigma = np.where(campus, np.hypot(sigma, p.line_limits["campus_sigma_m"]), sigma)
-    sigma = np.maximum(sigma, p.device_limits["least_sigma_m"])
+    sigma = np.clip(sigma, p.device_limits["least_sigma_m"], MOST_SIGMA_M)
     mast = (claims.kind == _MAST) & np.isnan(claims.sigma_m)
     at, disc = np.nonzero(~mast)[0], np.nonzero(mast)[0]
     zero = np.zeros(len(at))

@@ -162,7 +162,10 @@ def _with_shape(name: str, **fields: object) -> dict[str, object]:
         (_with_shape("ellipse", orientation_deg=-1), "evidence[0].device_report.shape.ellipse.orientation_deg"),
         (_with_shape("sphere", radius_m=-1), "evidence[0].device_report.shape.sphere.radius_m"),
         (_with_shape("ellipsoid", vertical_m=-1), "evidence[0].device_report.shape.ellipsoid.vertical_m"),
-        (_with_report(shape={"prism": {"base": {"vertices": [{}]}}}), "evidence[0].device_report.shape.prism.base.vertices"),
+        (
+            _with_report(shape={"prism": {"base": {"vertices": [{}]}}}),
+            "evidence[0].device_report.shape.prism.base.vertices",
+        ),
         (_with_report(vertical_uncertainty_m=-1), "evidence[0].device_report.vertical_uncertainty_m"),
         (_with_report(floor="x" * 129), "evidence[0].device_report.floor"),
         (_with_cell(radio="RADIO_GSM", area=2**16), "evidence[0].cell_scan.serving.area"),

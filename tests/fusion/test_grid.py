@@ -16,7 +16,8 @@ from locsvc.evaluate.simulate import FAMILIES
 from locsvc.fusion import region
 from locsvc.fusion.claims import Made
 from locsvc.fusion.densities import Densities
-from locsvc.fusion.grid import Leaves, locate
+from locsvc.fusion.grid import locate
+from locsvc.fusion.leaves import Leaves
 from locsvc.fusion.region import answer, compact
 from locsvc.geo import destination, distance_m, geodesic_m
 from locsvc.units import radius_holding, sigmas_of_circle

@@ -40,6 +40,7 @@ ODD_DOUBLES = [
     180.0,
     359.9,
     1e-3,
+    1e-300,
     1e300,
     math.nan,
     math.inf,
