@@ -6,7 +6,7 @@ explained. One call is a batch of one, and its answer does not hang on the other
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -184,28 +184,38 @@ class Resolver:
         result = []
         for i, call in enumerate(calls):
             row = -1 if fused is None else fused.row_of_call[i]
-            base = LocationEstimate(
-                Outcome.NO_LOCATION,
-                call.call_id,
-                confidences[i],
-                contributions=explained.contributions[i],
-                estimated_at=now[i],
-                datasets=self._datasets,
-            )
             if fused is None or row < 0:
                 notes.warn(i, WarningCode.NO_EVIDENCE, "no piece of evidence says where the caller is")
-                result.append((replace(base, warnings=tuple(notes.warnings[i])), Trace()))
+                estimate = LocationEstimate(
+                    Outcome.NO_LOCATION,
+                    call.call_id,
+                    confidences[i],
+                    contributions=explained.contributions[i],
+                    warnings=tuple(notes.warnings[i]),
+                    estimated_at=now[i],
+                    datasets=self._datasets,
+                )
+                result.append((estimate, Trace()))
                 continue
-            address = addresses[row]
-            estimate = _located(base, row, fused)
-            estimate = replace(
-                estimate,
-                outcome=Outcome.CONFLICT if explained.conflict[i] else Outcome.LOCATED,
+            address, address_m = addresses[row] or (None, None)
+            position, ellipse, region, alternatives = _place(row, fused)
+            estimate = LocationEstimate(
+                Outcome.CONFLICT if explained.conflict[i] else Outcome.LOCATED,
+                call.call_id,
+                confidences[i],
+                position=position,
+                radius_m=float(fused.answers.radius_m[row]),
+                ellipse=ellipse,
+                region=region,
+                alternatives=alternatives,
                 altitude=altitude_of(explained.altitudes[i], confidences[i]),
-                address=None if address is None else address[0],
-                address_distance_m=None if address is None else address[1],
+                address=address,
+                address_distance_m=address_m,
                 areas=areas[row],
+                contributions=explained.contributions[i],
                 warnings=tuple(notes.warnings[i]),
+                estimated_at=now[i],
+                datasets=self._datasets,
             )
             trace = trace_of(row, fused.posterior, slots, confidences[i]) if traced else Trace()
             result.append((estimate, trace))
@@ -359,20 +369,14 @@ def _explain(notes: Notes, fused: _Fused | None, parameters: Parameters) -> _Exp
     return _Explained([tuple(c) for c in contributions], conflict, altitudes)
 
 
-def _located(base: LocationEstimate, row: int, fused: _Fused) -> LocationEstimate:
-    """`base` with the numbers of one located call."""
+def _place(row: int, fused: _Fused) -> tuple[LatLng, Ellipse, Region, tuple[Alternative, ...]]:
+    """Position, ellipse, region and alternatives of one located call."""
     a, c = fused.answers, fused.compact
     position = LatLng(float(a.latitude_deg[row]), float(a.longitude_deg[row]))
     cells = c.cell[c.starts[row] : c.starts[row + 1]].tolist()
-    return replace(
-        base,
-        position=position,
-        radius_m=float(a.radius_m[row]),
-        ellipse=Ellipse(
-            position, float(a.semi_major_m[row]), float(a.semi_minor_m[row]), float(a.orientation_deg[row])
-        ),
-        region=Region(int(c.finest[row]), tuple(cells), float(a.region_mass[row]), float(a.region_area_m2[row])),
-        alternatives=tuple(
-            Alternative(LatLng(m.latitude_deg, m.longitude_deg), m.mass, m.radius_m) for m in a.modes[row]
-        ),
+    return (
+        position,
+        Ellipse(position, float(a.semi_major_m[row]), float(a.semi_minor_m[row]), float(a.orientation_deg[row])),
+        Region(int(c.finest[row]), tuple(cells), float(a.region_mass[row]), float(a.region_area_m2[row])),
+        tuple(Alternative(LatLng(m.latitude_deg, m.longitude_deg), m.mass, m.radius_m) for m in a.modes[row]),
     )

@@ -29,6 +29,10 @@ _CACHED_TILES = 1 << 18
 _EARTH_RADIUS_M = 6_371_008.8
 
 
+# Up to so many boxes are compared with every point; making a point for the tree costs as much as thirty comparisons.
+_FEW_AREAS = 64
+
+
 class AreaStore:
     """All areas of one or more imports; an area's index runs through them in order.
 
@@ -195,11 +199,23 @@ class AreaStore:
     def _holding(
         self, latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        point, area = self._tree.query(shapely.points(longitude, latitude))
+        if len(self._outlines) <= _FEW_AREAS:
+            point, area = self._in_boxes(latitude, longitude)
+        else:
+            point, area = self._tree.query(shapely.points(longitude, latitude))
         if not len(point):
             return point, area
         held = shapely.intersects_xy(self._outlines[area], longitude[point], latitude[point])
         return point[held], area[held]
+
+    def _in_boxes(
+        self, latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Pairs of a point and an area whose box holds it, points ascending: as the tree gives them, without points."""
+        west, south, east, north = shapely.bounds(self._outlines).T
+        x, y = longitude[:, None], latitude[:, None]
+        point, area = np.nonzero((x >= west) & (x <= east) & (y >= south) & (y <= north))
+        return point, area
 
     def _learn(self, tile: int) -> tuple[int, float]:
         """The areas that hold a tile, and the radius up to which a circle from anywhere in it has no border inside."""
