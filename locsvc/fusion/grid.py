@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.densities import Densities, Prepared
+from locsvc.fusion.densities import Densities
+from locsvc.fusion.evaluation import Prepared
 from locsvc.fusion.lattice import Frames
 from locsvc.fusion.leaves import LeafPool, Leaves
 from locsvc.fusion.roots import (

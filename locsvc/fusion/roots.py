@@ -15,7 +15,8 @@ import h3.api.numpy_int as h3
 import numpy as np
 
 from locsvc.fusion import lattice
-from locsvc.fusion.densities import HEXAGON_VARIANCE, Densities, Prepared, evaluate, log_all_wrong, prepare
+from locsvc.fusion.densities import HEXAGON_VARIANCE, Densities
+from locsvc.fusion.evaluation import Prepared, evaluate, log_all_wrong, prepare
 from locsvc.fusion.lattice import FINEST, Frames
 from locsvc.geo import SEMI_MAJOR_AXIS_M, destination, latitudes_longitudes, unit_vectors
 

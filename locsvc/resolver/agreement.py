@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.densities import HEXAGON_VARIANCE, evaluate
+from locsvc.fusion.densities import HEXAGON_VARIANCE
+from locsvc.fusion.evaluation import evaluate
 
 if TYPE_CHECKING:
     import numpy.typing as npt

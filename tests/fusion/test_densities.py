@@ -12,7 +12,8 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locsvc.fusion.densities import Evaluation, evaluate, log_all_wrong, prepare, signed_distance_m
+from locsvc.fusion.densities import signed_distance_m
+from locsvc.fusion.evaluation import Evaluation, evaluate, log_all_wrong, prepare
 from locsvc.geo import local_axes, unit_vectors
 from locsvc.model import CellFallback, Radio
 from tests.fusion.pieces import ONE, bands, cells, circles, discs, ellipses, gathered, polygons

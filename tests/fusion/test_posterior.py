@@ -9,7 +9,8 @@ import h3.api.numpy_int as h3
 import numpy as np
 import pytest
 
-from locsvc.fusion.densities import Densities, evaluate, prepare
+from locsvc.fusion.densities import Densities
+from locsvc.fusion.evaluation import evaluate, prepare
 from locsvc.fusion.grid import locate
 from locsvc.fusion.region import answer, compact
 from locsvc.geo import latitudes_longitudes, local_axes, unit_vectors
