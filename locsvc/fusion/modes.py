@@ -69,10 +69,13 @@ def find_modes(leaves: Leaves, in_region: Bools, near: Bools, east_m: Floats, no
         density = leaves.mass[mine] / leaves.area_m2[mine]
         label = _peaks(east_m[mine], north_m[mine], leaves.area_m2[mine], density)
         mass = np.bincount(label, weights=leaves.mass[mine])
-        order = np.argsort(-mass, kind="stable")
+        # The dominant one is the heaviest within the region: a wide one may have no cell there.
+        inside = np.bincount(label, weights=np.where(in_region[mine], leaves.mass[mine], 0.0), minlength=len(mass))
+        first = int(np.argmax(inside))
+        order = np.argsort(np.where(np.arange(len(mass)) == first, -2.0, -mass), kind="stable")
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
-        of_leaf[mine] = np.where(mass[label] >= min(LEAST_MASS, mass.max()), rank[label], -1)
+        of_leaf[mine] = np.where((mass[label] >= LEAST_MASS) | (label == first), rank[label], -1)
         rows += [(call, k, float(mass[order[k]])) for k in range(1, len(order)) if mass[order[k]] >= LEAST_MASS]
     call_, number, mass_ = (list(c) for c in zip(*rows, strict=True)) if rows else ([], [], [])
     return Modes(of_leaf, np.array(call_, np.int64), np.array(number, np.int64), np.array(mass_, np.float64))

@@ -199,6 +199,8 @@ class Resolver:
                 continue
             address, address_m = addresses[row] or (None, None)
             position, ellipse, region, alternatives = _place(row, fused)
+            if region.mass < confidences[i]:
+                notes.warn(i, WarningCode.TRUNCATED, "the region holds less than asked for: the rest may be anywhere")
             estimate = LocationEstimate(
                 Outcome.CONFLICT if explained.conflict[i] else Outcome.LOCATED,
                 call.call_id,
