@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Pieces farther than this from their call's anchor are measured in planes of their own.
 FAR_M = 200_000.0
 
+# Angle (a chord of it) beyond which the globe's bend matters: sin(0.15) is 0.4 % short.
+BENT = 0.15
+
 
 @dataclass(slots=True)
 class Prepared:
@@ -212,6 +215,9 @@ def log_all_wrong(prepared: Prepared, vectors: Floats) -> Floats:
         metres += at[:, :, 2] * first[:, None, axis + 2]
         metres += first[:, None, axis + 3]
         distance2 += metres * metres
+    center = unit_vectors(d.latitude_deg, d.longitude_deg)
+    cosine = np.einsum("ijk,ik->ij", at + prepared.anchor[d.call][:, None, :], center)
+    distance2 = (SEMI_MAJOR_AXIS_M * np.arctan2(np.sqrt(distance2) / SEMI_MAJOR_AXIS_M, cosine)) ** 2
     scale2 = (d.outlier_scale_m**2)[:, None]
     height = np.log(d.outlier_share / (2 * math.pi * d.outlier_scale_m**2)) - prepared.log_reference
     log = height[:, None] - 2 * np.log1p(distance2 / (2 * scale2))
@@ -242,7 +248,30 @@ def _coordinates(rows: Rows, vectors: Floats32) -> tuple[Floats32, Floats32]:
                 + z * plane[:, axis + 2, None]
                 + plane[:, axis + 3, None]
             )
+    wide = np.max(vectors[0] ** 2 + vectors[1] ** 2 + vectors[2] ** 2, axis=1) > BENT**2
+    bent = np.nonzero((wide | prepared.far[rows.calls])[slot])[0]
+    if len(bent):
+        _straighten(rows, bent, vectors, found[0], found[1])
     return found[0], found[1]
+
+
+def _straighten(rows: Rows, bent: Ints, vectors: Floats32, east: Floats32, north: Floats32) -> None:
+    """Puts the true distance along the globe into the coordinates of some pieces, in place.
+
+    A tangent plane shows the sine of the angle: beyond a quarter of the globe places would come near again.
+    """
+    prepared, d = rows.source, rows.source.densities
+    piece, slot = rows.pieces[bent], rows.slot_of_piece[bent]
+    center = unit_vectors(d.latitude_deg[piece], d.longitude_deg[piece])
+    start = np.sum(center * prepared.anchor[rows.calls[slot]], axis=1)
+    cosine = np.broadcast_to(column(start), east[bent].shape).copy()
+    for axis in range(3):
+        cosine += vectors[axis][slot] * column(center[:, axis])
+    radius = np.float32(SEMI_MAJOR_AXIS_M)
+    sine_m = np.hypot(east[bent], north[bent])
+    stretch = radius * np.arctan2(sine_m / radius, cosine) / np.maximum(sine_m, np.float32(1))
+    east[bent] *= stretch
+    north[bent] = np.where((sine_m < 1) & (cosine < 0), radius * np.float32(math.pi), north[bent] * stretch)
 
 
 def _inliers(rows: Rows, east: Floats32, north: Floats32, distance2: Floats32, blur_m2: Floats) -> Floats32:

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 # Mass of a level that may be left unsplit while the answer is still being closed in on.
 TAIL = 1e-3
-# In the last level a part of what the confidence leaves out stays in the larger cells.
-LAST_TAIL = 0.25
+# Of what the confidence leaves out this part may be left in the larger cells, in the last level and before it.
+LAST_TAIL, CLOSING_TAIL = 0.25, 0.1
 # Cells that the set of the asked confidence must have, 40 to 280: a cell's edge is then a quarter to a tenth of its
 # radius, and taking whole cells overshoots the confidence by half a cell's mass, some 0.2 points.
 ENOUGH_CELLS = 40
@@ -151,7 +151,8 @@ def _refine(level: Level, prepared: Prepared, progress: _Progress, confidence: F
     needed = np.count_nonzero(real & np.take_along_axis(level.valid, order, axis=1), axis=1) + 1
     # Cells to split: nearly all of the mass; when the next level will be the last, what is well around the asked set.
     last = 7 * needed >= ENOUGH_CELLS
-    tail = np.where(last, np.maximum(TAIL, LAST_TAIL * (1 - confidence[calls])), TAIL)
+    tail = np.where(last, LAST_TAIL, CLOSING_TAIL) * (1 - confidence[calls])
+    tail = np.where(last, tail, np.minimum(TAIL, tail))
     closing = np.count_nonzero(cumulative < (here - tail * total)[:, None], axis=1) + 1
     at_end = level.resolution >= FINEST_ANSWER
     enough = progress.enough[calls] | (needed >= ENOUGH_CELLS) | at_end

@@ -98,6 +98,8 @@ def look(prepared: Prepared, level: Level) -> Seen:
     seen = evaluate(prepared.of_calls(level.calls), vectors, HEXAGON_VARIANCE * area[:, 0])
     log = seen.log_posterior
     log[~level.valid] = -np.inf
+    # What pads a row hides nothing.
+    seen.sharpness[~level.valid] = 0
     return Seen(log, seen.sharpness, vectors, area)
 
 
@@ -196,7 +198,10 @@ def relative_vectors(vectors: Floats, anchor: Floats) -> Floats32:
 
 
 def _disc_radius_m(level: Level, area: Floats) -> Floats:
-    radius: Floats = np.sqrt(np.cumsum(np.where(level.valid, area, 0.0), axis=1)[:, -1] / math.pi)
+    total = np.cumsum(np.where(level.valid, area, 0.0), axis=1)[:, -1]
+    # A cap of the globe: 4 pi R^2 sin^2(angle / 2).
+    half = np.arcsin(np.minimum(np.sqrt(total / (4 * math.pi)) / SEMI_MAJOR_AXIS_M, 1.0))
+    radius: Floats = 2 * SEMI_MAJOR_AXIS_M * half
     return radius
 
 
@@ -214,12 +219,15 @@ def _rings(prepared: Prepared, covered_m: Floats) -> tuple[Floats, Floats]:
     farthest = np.maximum(
         FAR_SCALES * np.maximum.reduceat(d.outlier_scale_m, prepared.first_piece), FAR_REACHES * covered_m
     )
-    step = np.log(farthest / covered_m) / FAR_RINGS
+    covered_m = np.minimum(covered_m, HALF_ROUND_M)
+    step = np.log(np.clip(farthest, covered_m, HALF_ROUND_M) / covered_m) / FAR_RINGS
     length = covered_m[:, None] * np.exp((np.arange(FAR_RINGS) + 0.5) * step[:, None])
-    area = np.repeat(2 * math.pi * length**2 * step[:, None] / FAR_BEARINGS, FAR_BEARINGS, axis=1)
+    # A ring's girth is that of its parallel on the globe.
+    girth = 2 * math.pi * SEMI_MAJOR_AXIS_M * np.sin(length / SEMI_MAJOR_AXIS_M)
+    area = np.repeat(girth * length * step[:, None] / FAR_BEARINGS, FAR_BEARINGS, axis=1)
     lat, lng = latitudes_longitudes(prepared.anchor)
     bearing = (np.arange(FAR_BEARINGS) + 0.5) * (360.0 / FAR_BEARINGS)
-    reach = np.minimum(np.repeat(length, FAR_BEARINGS, axis=1), HALF_ROUND_M)
+    reach = np.repeat(length, FAR_BEARINGS, axis=1)
     place = unit_vectors(*destination(lat[:, None], lng[:, None], np.tile(bearing, FAR_RINGS), reach))
     return place - prepared.anchor[:, None, :], area
 

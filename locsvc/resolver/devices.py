@@ -187,6 +187,9 @@ def _rank(fix: Fix) -> tuple[bool, float, float, float, float, int]:
         size_m = shape.semi_major_m
     elif isinstance(shape, ArcBand):
         size_m = shape.outer_radius_m
+    elif isinstance(shape, Polygon | Prism):
+        base = shape.base if isinstance(shape, Prism) else shape
+        size_m = max(math.hypot(e, n) for e, n in _corners(base, center))
     return is_without_size(shape), fix.age_s, size_m, center.latitude_deg, center.longitude_deg, fix.slot
 
 
