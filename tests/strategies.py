@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from locsvc import model
 
-# Wider claims than this are for later: their densities are taken in a plane.
-WIDEST_M = 300_000.0
+# The widest radius that the contract lets through.
+WIDEST_M = 20_100_000.0
 # Noon of 14 March 2026, the time of the sample calls.
 NOON = 1_773_489_600.0
 
