@@ -114,7 +114,7 @@ def column(values: Floats) -> Floats32:
 
 def round_gaussian(d: Densities, at: Ints, blur: Floats, distance2: Floats32) -> Floats32:
     """Weighted round Gaussians at squared distances (rows, cells), which are overwritten, 1 / m^2."""
-    variance = d.variance_e_m2[at] + blur
+    variance = np.maximum(d.variance_e_m2[at] + blur, 1e-6)
     distance2 *= column(-0.5 / variance)
     np.exp(distance2, out=distance2)
     distance2 *= column(d.weight[at] / (2 * math.pi * variance))

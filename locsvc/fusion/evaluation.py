@@ -279,12 +279,9 @@ def _inliers(rows: Rows, east: Floats32, north: Floats32, distance2: Floats32, b
     d, at, piece = rows.source.densities, rows.components, rows.piece_of_component
     blur = blur_m2[rows.slot_of_piece][piece]
     is_round = rows.source.round[at]
-    if is_round.all():
-        values = round_gaussian(d, at, blur, distance2[piece])
-    else:
-        values = np.empty((len(at), east.shape[1]), np.float32)
-        which = np.nonzero(is_round)[0]
-        values[which] = round_gaussian(d, at[which], blur[which], distance2[piece[which]])
+    # All rows as if they were round, in place; the others are few and written over.
+    values = round_gaussian(d, at, blur, distance2[piece])
+    if not is_round.all():
         for kind in Family:
             which = np.nonzero((d.family[at] == kind) & ~is_round)[0]
             if not len(which):

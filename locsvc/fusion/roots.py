@@ -18,7 +18,7 @@ from locsvc.fusion import lattice
 from locsvc.fusion.densities import HEXAGON_VARIANCE, Densities
 from locsvc.fusion.evaluation import Prepared, evaluate, log_all_wrong, prepare
 from locsvc.fusion.lattice import FINEST, Frames
-from locsvc.geo import SEMI_MAJOR_AXIS_M, destination, latitudes_longitudes, unit_vectors
+from locsvc.geo import SEMI_MAJOR_AXIS_M, latitudes_longitudes, local_axes, unit_vectors
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,7 +38,7 @@ MOST_RINGS = 11
 FEW_ROOTS, MOST_ROOTS = 64, 448
 # Rings around the first cells on which the mass elsewhere is summed, out to so many scales of the wide densities (1e-3
 # of one lies beyond) or reaches of the cells, at the most half round the globe.
-FAR_RINGS, FAR_BEARINGS = 12, 12
+FAR_RINGS, FAR_BEARINGS = 12, 8
 FAR_SCALES, FAR_REACHES = 45.0, 4.0
 HALF_ROUND_M = 1.9e7
 
@@ -225,11 +225,17 @@ def _rings(prepared: Prepared, covered_m: Floats) -> tuple[Floats, Floats]:
     # A ring's girth is that of its parallel on the globe.
     girth = 2 * math.pi * SEMI_MAJOR_AXIS_M * np.sin(length / SEMI_MAJOR_AXIS_M)
     area = np.repeat(girth * length * step[:, None] / FAR_BEARINGS, FAR_BEARINGS, axis=1)
-    lat, lng = latitudes_longitudes(prepared.anchor)
-    bearing = (np.arange(FAR_BEARINGS) + 0.5) * (360.0 / FAR_BEARINGS)
-    reach = np.repeat(length, FAR_BEARINGS, axis=1)
-    place = unit_vectors(*destination(lat[:, None], lng[:, None], np.tile(bearing, FAR_RINGS), reach))
-    return place - prepared.anchor[:, None, :], area
+    # Along the great circle of a bearing: anchor * cos(angle) + direction * sin(angle), less the anchor.
+    east, north = local_axes(*latitudes_longitudes(prepared.anchor))
+    east /= np.linalg.norm(east, axis=1)[:, None]
+    north /= np.linalg.norm(north, axis=1)[:, None]
+    bearing = (np.arange(FAR_BEARINGS) + 0.5) * (2 * math.pi / FAR_BEARINGS)
+    direction = east[:, None, :] * np.sin(bearing)[:, None] + north[:, None, :] * np.cos(bearing)[:, None]
+    angle = length / SEMI_MAJOR_AXIS_M
+    place = direction[:, None, :, :] * np.sin(angle)[:, :, None, None]
+    # cos - 1 as -2 sin^2 of the half: exact for the small angles that most are.
+    place += prepared.anchor[:, None, None, :] * (-2 * np.sin(angle / 2) ** 2)[:, :, None, None]
+    return place.reshape(len(length), FAR_RINGS * FAR_BEARINGS, 3), area
 
 
 def _log_outside(prepared: Prepared, covered_m: Floats, ends_m: Floats) -> tuple[Floats, Floats]:
