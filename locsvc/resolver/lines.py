@@ -11,7 +11,7 @@ import numpy as np
 from locsvc.fusion.claims import LineClaims, PlanClaims
 from locsvc.fusion.parameters import LINE_KIND_OF_CLASS, LINE_KINDS, MOVING_KINDS
 from locsvc.geo import is_null_position
-from locsvc.model import EvidenceKind, LatLng, LineLookup, LineRecord, Reason, WarningCode
+from locsvc.model import ClassOfService, EvidenceKind, LatLng, LineLookup, LineRecord, Reason, WarningCode
 from locsvc.reference.countries import country_of_region
 from locsvc.reference.numbers import normalise_number, number_plan_country
 from locsvc.resolver.slots import Notes, Slot
@@ -19,6 +19,17 @@ from locsvc.units import UNSTATED_LINE_CONFIDENCE, sigmas_of_circle
 
 if TYPE_CHECKING:
     from locsvc.reference.store import Reference
+
+
+# Classes whose registered address is the contract's, never the caller's: it is not worth placing.
+CONTRACT_ONLY = frozenset(
+    {
+        ClassOfService.WIRELESS,
+        ClassOfService.WIRELESS_PHASE2,
+        ClassOfService.TELEMATICS,
+        ClassOfService.TEXT,
+    }
+)
 
 
 @dataclass(slots=True)
@@ -88,7 +99,8 @@ def _claim(
     if position is not None and is_null_position(position.latitude_deg, position.longitude_deg):
         position = None
     placement, uncertainty, confidence = record.placement, record.uncertainty_m, record.confidence
-    if position is None and record.address is not None and reference.addresses is not None:
+    places_caller = record.class_of_service not in CONTRACT_ONLY
+    if position is None and places_caller and record.address is not None and reference.addresses is not None:
         place = reference.addresses.place(record.address)
         if place is not None:
             position, placement = LatLng(place.latitude_deg, place.longitude_deg), place.placement
