@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _MAST = LINE_KINDS.index("mast")
-# Half of the globe's circumference over four: wider nothing can be.
+# Half of the way from a place to a quarter round the globe: what is wider says nothing more.
 MOST_SIGMA_M = 5e6
 
 

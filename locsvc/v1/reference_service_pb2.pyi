@@ -69,7 +69,7 @@ class LookupCellResponse(_message.Message):
     """Which step of the fallback chain found them."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___CellRow]:
-        """Exact rows, best first."""
+        """Rows that answered, best first: the cell's own, else those of the wider step that `fallback` names."""
 
     def __init__(
         self,

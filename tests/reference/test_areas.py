@@ -159,7 +159,7 @@ def test_a_crossed_outline_is_repaired_and_counted(world: World) -> None:
     bow_tie = [(0.0, 50.0), (2.0, 52.0), (2.0, 50.0), (0.0, 52.0), (0.0, 50.0)]
     report = world.put(collection(({"name": "bow tie"}, polygon(bow_tie))))
     assert report.rows == 1
-    assert report.notes == {"outline was not valid and was repaired": 1}
+    assert report.notes == {"outlines not valid: repaired": 1}
     store = world.open()
     assert holding(store, 51.0, 0.3) == ["bow tie"]
     assert holding(store, 51.0, 1.7) == ["bow tie"]

@@ -44,7 +44,7 @@ NAME_FIELDS = (
     "admin",
 )
 
-REPAIRED = "outline was not valid and was repaired"
+REPAIRED = "outlines not valid: repaired"
 UNNAMED = "no name: called unnamed <n>"
 ACROSS = "crosses the antimeridian: cut there"
 DOUBLE = "same name and outline as a feature before"
