@@ -41,7 +41,7 @@ def lookup() -> None:
     cls=Command,
     examples="""\
 locsvc lookup cell LTE,272,05,42300,237575
-locsvc lookup cell LTE,272,05 --near 52.4677,-8.3347        # not by identity: see below
+locsvc lookup cell LTE,272,05,42300,                         # cells of a tracking area
 locsvc lookup cell LTE,234,10,,,pci=406,arfcn=6400 --near 50.9996,-0.1456
 locsvc lookup cell --near 52.4677,-8.3347 --limit 3         # the nearest cells""",
 )
@@ -64,14 +64,17 @@ def cell(
 ) -> None:
     """Show the rows of a cell, or the cells nearest to a place.
 
-    CELL is RADIO,MCC,MNC,AREA,CELL; AREA and CELL may be empty where pci= and arfcn= are given with --near.
+    CELL is RADIO,MCC,MNC,AREA,CELL. Without CELL the cells of the area are shown; AREA and CELL may be empty where pci=
+    and arfcn= are given with --near. A cell that is unknown shows the others of its eNodeB or gNodeB.
     """
     from locsvc.cli import records
 
     if cell is None and near is None:
         raise click.UsageError("give a cell as RADIO,MCC,MNC,AREA,CELL, or --near LAT,LON")
-    if cell is not None and not cell.cell and (near is None or cell.pci is None):
-        raise click.UsageError("give the cell's identity as RADIO,MCC,MNC,AREA,CELL, or pci= and arfcn= with --near")
+    if cell is not None and not cell.cell and not cell.area and (near is None or cell.pci is None):
+        raise click.UsageError(
+            "give the cell's identity as RADIO,MCC,MNC,AREA,CELL, its area, or pci= and arfcn= with --near"
+        )
     found = look_up(
         common,
         (server, ca, insecure),

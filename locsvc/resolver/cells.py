@@ -102,12 +102,12 @@ def claim_cells(
     second = [i for i, a in enumerate(asked) if a.neighbour]
     _set_repeated_aside(asked, first, notes)
     found: dict[int, tuple[float, float]] = {}
-    for indices in (first, second):
+    for indices, last in ((first, CellFallback.COUNTRY), (second, _LAST_NEIGHBOUR_STEP)):
         chosen = [i for i in indices if notes.slots[asked[i].slot].reason is not Reason.DUPLICATE]
         if not chosen:
             continue
         near = [found.get(asked[i].serving, asked[i].near) for i in chosen]
-        places = store.place(_queries([asked[i].measurement for i in chosen], near))
+        places = store.place(_queries([asked[i].measurement for i in chosen], near), last=last)
         found |= _claim(asked, chosen, places, reference, rows, notes, parameters)
 
 
@@ -168,7 +168,7 @@ def _claim(
         a = asked[i]
         slot = notes.slots[a.slot]
         slot.fallback = CellFallback(step)
-        if step == 0 or (a.neighbour and step > _LAST_NEIGHBOUR_STEP):
+        if step == 0:
             _not_placed(a, slot, reference, notes)
             continue
         if step not in _KNOWN_STEPS:
