@@ -40,6 +40,8 @@ SUPPORT_SIGMAS = 3.717
 # Logistic edge beyond which 0.1 % of its height is left: ln(1000).
 SUPPORT_WIDTHS = 6.91
 RADIAL_STEPS = 96
+# Part of a small cell's width that softens a polygon's edge.
+POLYGON_BLUR = 0.7
 
 
 class Family(enum.IntEnum):
@@ -195,7 +197,11 @@ POLYGON_CHUNK = 4_000_000
 
 def polygon(d: Densities, at: Ints, blur: Floats, east: Floats32, north: Floats32) -> Floats32:
     """Weighted polygons with soft edges (rows, cells), 1 / m^2."""
-    soft = np.hypot(d.outer_soft_m[at], np.sqrt(blur) * LOGISTIC_WIDTH)
+    # A full blur puts a few percent of the mass outside of a sharp edge, none lets whole cells in and out by chance:
+    # 2.2 points too wide a circle against 3.1 points too small a region in simulated calls at 0.68.
+    cell = np.sqrt(blur)
+    part = np.clip(3 * cell / d.outer_m[at], POLYGON_BLUR, 1.0)
+    soft = np.hypot(d.outer_soft_m[at], cell * LOGISTIC_WIDTH * part)
     values = np.empty_like(east)
     most = int(d.corners[at].max())
     rows = max(1, POLYGON_CHUNK // (east.shape[1] * most))
