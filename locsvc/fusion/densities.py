@@ -200,8 +200,8 @@ def polygon(d: Densities, at: Ints, blur: Floats, east: Floats32, north: Floats3
     # A full blur puts a few percent of the mass outside of a sharp edge, none lets whole cells in and out by chance:
     # 2.2 points too wide a circle against 3.1 points too small a region in simulated calls at 0.68.
     cell = np.sqrt(blur)
-    part = np.clip(3 * cell / d.outer_m[at], POLYGON_BLUR, 1.0)
-    soft = np.hypot(d.outer_soft_m[at], cell * LOGISTIC_WIDTH * part)
+    blurred = np.clip(3 * cell / d.outer_m[at], POLYGON_BLUR, 1.0)
+    soft = np.hypot(d.outer_soft_m[at], cell * LOGISTIC_WIDTH * blurred)
     values = np.empty_like(east)
     most = int(d.corners[at].max())
     rows = max(1, POLYGON_CHUNK // (east.shape[1] * most))
