@@ -28,7 +28,7 @@ from locsvc.fusion.claims import (
 )
 from locsvc.fusion.densities import Densities, Family, signed_distance_m
 from locsvc.fusion.grid import locate
-from locsvc.fusion.region import Answers, CompactCells, answer, compact
+from locsvc.fusion.region import CompactCells, answer, compact
 from locsvc.geo import destination, distance_m
 from locsvc.model import CellFallback, Placement, PositioningMethod, Radio
 
@@ -329,4 +329,4 @@ def inside(cells: CompactCells, call: int, latitude_deg: float, longitude_deg: f
     return any(h3.cell_to_parent(cell, r) in listed for r in range(finest + 1))
 
 
-__all__ = ["FAMILIES", "Answers", "Coverage", "coverage", "draw_offsets", "inside"]
+__all__ = ["FAMILIES", "Coverage", "coverage", "draw_offsets", "inside"]

@@ -3,7 +3,8 @@
 One pass a level for all calls of a batch. A level's cells are evaluated with densities averaged over the cell; those
 that matter are split into their seven children, the others stay as leaves. A call ends when the set that holds the
 asked confidence has enough cells and no piece of evidence that may be right hides in a cell larger than itself. So a
-5 m fix inside a 30 km cell costs eight levels of a dozen splits, and both ends of the scale are right.
+5 m fix inside a 30 km cell costs eight levels of a dozen splits, and both ends of the scale are right. A leaf that was
+light beside a mass which a closer look dissolves is opened again.
 
 What a call's answer is depends on that call alone, to the last bit, whatever else is in the batch: rows are sorted
 and summed by themselves, never by a matrix product.
@@ -100,7 +101,7 @@ def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
     start = first_cells(densities, calls, confidence)
     prepared = start.prepared
     progress = _Progress(start.log_elsewhere.copy(), np.zeros(calls, bool), LeafPool(start.log_elsewhere))
-    _run(start.levels, prepared, progress, confidence)
+    _run(start.levels, prepared, progress, confidence, np.ones(calls, bool))
     lost = _lost(start, progress, confidence)
     if len(lost):
         # What stood inside has dissolved in a closer look: these calls start again, wide.
@@ -108,19 +109,28 @@ def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
         progress.pool.forget(lost, log_elsewhere)
         progress.log_leaves[lost] = log_elsewhere
         progress.enough[lost] = False
-        _run(levels, prepared, progress, confidence)
+        # Only these: a call that is done must not be looked at again because of its neighbours in the batch.
+        again = np.zeros(calls, bool)
+        again[lost] = True
+        _run(levels, prepared, progress, confidence, again)
     return Posterior(progress.pool.leaves(), prepared)
 
 
-def _run(levels: list[Level], prepared: Prepared, progress: _Progress, confidence: Floats) -> None:
-    """Refines until nothing is left to be split, and opens leaves again that turn out too large."""
-    for _ in range(MOST_ROUNDS):
+def _run(
+    levels: list[Level], prepared: Prepared, progress: _Progress, confidence: Floats, which: npt.NDArray[np.bool_]
+) -> None:
+    """Refines until nothing is left to be split, and opens leaves again that turn out too large.
+
+    `which` (calls,) tells whose leaves may be opened. What the last round opens is still looked into.
+    """
+    for round_ in range(MOST_ROUNDS):
         while levels:
             split: list[tuple[int, Level]] = []
             for level in levels:
                 split += _refine(level, prepared, progress, confidence)
             levels = _next_levels(split)
-        levels = _next_levels(_reopened(progress))
+        if round_ + 1 < MOST_ROUNDS:
+            levels = _next_levels(_reopened(progress, which))
         if not levels:
             break
 
@@ -172,8 +182,8 @@ def _refine(level: Level, prepared: Prepared, progress: _Progress, confidence: F
     return _split(level, split, order)
 
 
-def _reopened(progress: _Progress) -> list[tuple[int, Level]]:
-    """Leaves that turn out too large for their call, as levels to be split.
+def _reopened(progress: _Progress, which: npt.NDArray[np.bool_]) -> list[tuple[int, Level]]:
+    """Leaves of the calls in `which` that turn out too large for their call, as levels to be split.
 
     A leaf was left for its small part of the mass; when the rest shrinks in a closer look, it no longer is.
     """
@@ -182,7 +192,7 @@ def _reopened(progress: _Progress) -> list[tuple[int, Level]]:
     calls = len(progress.enough)
     heavy = part > HEAVY_LEAF
     wanted = heavy | ((flat.sharpness > HIDDEN_SHARPNESS) & (part > HIDDEN_MASS))
-    wanted &= flat.resolution < FINEST_ANSWER
+    wanted &= (flat.resolution < FINEST_ANSWER) & which[flat.call]
     # A thin ring hides in more cells than are worth it.
     wanted &= heavy | (np.bincount(flat.call[wanted], minlength=calls)[flat.call] <= HIDDEN_CELLS)
     if not wanted.any():

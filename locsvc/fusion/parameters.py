@@ -130,11 +130,5 @@ def _numbers(table: Mapping[str, Any]) -> dict[str, float]:
     return {k: float(v) for k, v in table.items()}
 
 
-def index_of_line_kind(kind: str) -> int:
-    """Row of a line kind in the line arrays."""
-    return LINE_KINDS.index(kind)
-
-
-LINE_KIND_INDEX = np.array([LINE_KINDS.index(LINE_KIND_OF_CLASS[c]) for c in ClassOfService], dtype=np.int64)
-assert tuple(ClassOfService) == tuple(range(len(ClassOfService)))  # noqa: S101 - the array above is indexed by value
+assert tuple(ClassOfService) == tuple(range(len(ClassOfService)))  # noqa: S101 - arrays are indexed by value
 assert tuple(Radio) == tuple(range(len(Radio)))  # noqa: S101

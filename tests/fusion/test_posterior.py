@@ -12,7 +12,10 @@ import pytest
 from locsvc.fusion.densities import Densities
 from locsvc.fusion.evaluation import evaluate, prepare
 from locsvc.fusion.grid import locate
+from locsvc.fusion.lattice import Frames, parents
+from locsvc.fusion.leaves import FlatLeaves, LeafPool
 from locsvc.fusion.region import answer, compact
+from locsvc.fusion.roots import Level, Seen
 from locsvc.geo import latitudes_longitudes, local_axes, unit_vectors
 from tests.fusion.pieces import circles, discs, gathered, lines
 
@@ -155,3 +158,34 @@ def one_call(d: Densities, call: int) -> Densities:
 
 
 PIECE_COLUMNS = {"call", "latitude_deg", "longitude_deg", "outlier_share", "outlier_scale_m", "exponent"}
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_what_is_opened_is_looked_into(
+    parameters: Parameters, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, rounds: int
+) -> None:
+    # Mass of a leaf that is opened and never looked into would be lost; the last round must not do so either.
+    opened: set[int] = set()
+    looked_into: set[int] = set()
+    really_open, really_keep = LeafPool.open, LeafPool.keep
+
+    def open_(pool: LeafPool, flat: FlatLeaves, at: npt.NDArray[np.int64]) -> Frames:
+        frames = really_open(pool, flat, at)
+        opened.update(frames.cell.tolist())
+        return frames
+
+    def keep(
+        pool: LeafPool, level: Level, seen: Seen, leaf: npt.NDArray[np.bool_], order: npt.NDArray[np.int64]
+    ) -> None:
+        for cells, valid, resolution in zip(level.frames.cell, level.valid, level.resolution.tolist(), strict=True):
+            looked_into.update(parents(cells[valid], resolution - 1).tolist())
+        really_keep(pool, level, seen, leaf, order)
+
+    monkeypatch.setattr(LeafPool, "open", open_)
+    monkeypatch.setattr(LeafPool, "keep", keep)
+    monkeypatch.setattr("locsvc.fusion.grid.MOST_ROUNDS", rounds)
+    for spread_m in (60.0, 250.0, 1_000.0):
+        d = scattered(rng, parameters, 24, spread_m)
+        locate(d, 24, np.full(24, 0.9))
+    assert bool(opened) == (rounds > 1)
+    assert opened <= looked_into
