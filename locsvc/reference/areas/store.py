@@ -55,6 +55,8 @@ class AreaStore:
         self._tiles: dict[int, tuple[int, float]] = {}
         self._combinations: dict[tuple[int, ...], int] = {}
         self._learning = threading.Lock()
+        # GEOS goes on building inside prepared outlines while it is asked: two threads at once can end the process.
+        self._asking = threading.Lock()
         shapely.prepare(outlines)
         # Trees inside prepared outlines are built by the first question; asked here, threads later only read them.
         bounds = shapely.bounds(outlines)
@@ -202,10 +204,13 @@ class AreaStore:
         if len(self._outlines) <= _FEW_AREAS:
             point, area = self._in_boxes(latitude, longitude)
         else:
-            point, area = self._tree.query(shapely.points(longitude, latitude))
+            points = shapely.points(longitude, latitude)
+            with self._asking:
+                point, area = self._tree.query(points)
         if not len(point):
             return point, area
-        held = shapely.intersects_xy(self._outlines[area], longitude[point], latitude[point])
+        with self._asking:
+            held = shapely.intersects_xy(self._outlines[area], longitude[point], latitude[point])
         return point[held], area[held]
 
     def _in_boxes(
@@ -223,7 +228,8 @@ class AreaStore:
         _, holding = self._holding(np.array([latitude]), np.array([longitude]))
         reach_m = max(h3.great_circle_distance((latitude, longitude), c, "m") for c in h3.cell_to_boundary(tile))
         # 1 %: distances on the sphere against the ellipsoid.
-        clearance_m = self._borders.clearance_m(latitude, longitude) - 1.01 * reach_m
+        with self._asking:
+            clearance_m = self._borders.clearance_m(latitude, longitude) - 1.01 * reach_m
         areas = tuple(np.sort(holding).tolist())
         with self._learning:
             known = (self._combinations.setdefault(areas, len(self._combinations)), clearance_m)
