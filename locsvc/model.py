@@ -7,6 +7,7 @@ the enums have the same numbers. Nothing here checks ranges: faces do that where
 
 from __future__ import annotations
 
+import builtins
 import enum
 from dataclasses import dataclass, field
 
@@ -157,6 +158,7 @@ class WarningCode(enum.IntEnum):
     NO_EVIDENCE = 9
     UNKNOWN_UNCERTAINTY = 10
     TRUNCATED = 11
+    PARTLY_READ = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,8 +327,16 @@ class CellScan:
 
 
 @dataclass(frozen=True, slots=True)
+class RawMessage:
+    """A message in a format of the field, byte for byte as it came."""
+
+    format: str = ""
+    bytes: builtins.bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceReport:
-    """A shape with a confidence and a method."""
+    """A shape with a confidence and a method, or a message that is still to be read."""
 
     shape: Shape | None = None
     confidence: float | None = None
@@ -334,6 +344,7 @@ class DeviceReport:
     altitude_m: float | None = None
     vertical_uncertainty_m: float | None = None
     floor: str = ""
+    raw: RawMessage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from locsvc import model
 from locsvc.errors import FieldViolation
+from locsvc.formats.messages import FORMATS, MAX_MESSAGE_BYTES
 
 MAX_EVIDENCE = 1000
 MAX_NEIGHBOURS = 64
@@ -111,8 +112,17 @@ def _report(path: str, report: model.DeviceReport) -> _Violations:
     yield from _within(f"{path}.altitude_m", report.altitude_m, -500, 10_000)
     yield from _within(f"{path}.vertical_uncertainty_m", report.vertical_uncertainty_m, 0, MAX_RADIUS_M)
     yield from _text(f"{path}.floor", report.floor)
+    if report.raw is not None:
+        yield from _raw(f"{path}.raw", report.raw)
     if report.shape is not None:
         yield from _shape(f"{path}.shape", report.shape)
+
+
+def _raw(path: str, raw: model.RawMessage) -> _Violations:
+    if raw.format not in FORMATS:
+        yield FieldViolation(f"{path}.format", f"{raw.format[:40]!r} is none of {', '.join(FORMATS)}")
+    if not 0 < len(raw.bytes) <= MAX_MESSAGE_BYTES:
+        yield FieldViolation(f"{path}.bytes", f"has {len(raw.bytes):,} bytes; send 1 to {MAX_MESSAGE_BYTES:,}")
 
 
 def _shape(path: str, shape: model.Shape) -> _Violations:

@@ -6,11 +6,14 @@ names that end in `_at` are timestamps, the whole numbers' widths, and the two o
 References
 ----------
 ProtoJSON Format, protobuf.dev/programming-guides/json: 64-bit integers are strings, enums are names, timestamps are
-RFC 3339, absent fields are left out; a reader takes both spellings of a name, and strings for numbers.
+RFC 3339, bytes are base64, absent fields are left out; a reader takes both spellings of a name, strings for numbers and
+either alphabet of base64.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import dataclasses
 import enum
 import functools
@@ -46,7 +49,9 @@ _INT32 = (-(2**31), 2**31 - 1)
 _WIDE = frozenset({"cell", "cells", "rows", "samples", "size_bytes"})
 _MISSING = object()
 # What a field without presence is when it is absent.
-_ZEROS: dict[object, object] = {float: 0.0, int: 0, str: "", tuple: ()}
+_ZEROS: dict[object, object] = {float: 0.0, int: 0, str: "", bytes: b"", tuple: ()}
+# RFC 4648 sections 4 and 5: the alphabet that is safe in addresses, to the common one.
+_COMMON_ALPHABET = str.maketrans("-_", "+/")
 
 
 @dataclass(slots=True)
@@ -130,6 +135,17 @@ def _int_reader(name: str) -> _Reader:
     return read
 
 
+def _read_bytes(value: object, path: str, reading: _Reading) -> object:
+    try:
+        # Any padding is dropped and put back, as many writers leave it out.
+        text = value.rstrip("=").translate(_COMMON_ALPHABET) if isinstance(value, str) else "?"
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        # What it is instead may be the message itself, with a caller's identities in it: it is not shown.
+        reading.wrong(path, "is not base64: write the message's bytes as base64 text")
+        return _MISSING
+
+
 def _read_timestamp(value: object, path: str, reading: _Reading) -> object:
     try:
         return timestamp_seconds(value if isinstance(value, str) else "")
@@ -202,6 +218,7 @@ def _codec(hint: object, name: str) -> tuple[_Reader, _Writer]:
         str: (_read_text, _same),
         float: (_read_timestamp, _write_timestamp) if name.endswith("_at") else (_read_double, _write_double),
         int: (_int_reader(name), str if name in _WIDE else _same),
+        bytes: (_read_bytes, _write_bytes),
     }
     if hint in plain:
         return plain[hint]
@@ -224,6 +241,10 @@ def _write_double(value: object) -> object:
     if math.isfinite(number):
         return number
     return "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+
+
+def _write_bytes(value: object) -> object:
+    return base64.b64encode(cast("bytes", value)).decode("ascii")
 
 
 def _write_timestamp(value: object) -> object:

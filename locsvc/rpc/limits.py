@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from locsvc.formats.messages import MAX_MESSAGE_BYTES
+
 MAX_BATCH_CALLS: Final = 1_000
 MAX_EVIDENCE: Final = 1_000
 MAX_NEIGHBOURS: Final = 64
@@ -22,6 +24,9 @@ DEFAULT_ROWS: Final = 10
 MAX_NAME: Final = 128
 MAX_TEXT: Final = 1_000
 MAX_DIALLED: Final = 64
+
+# A message as it came, in a format of the field.
+MAX_RAW_BYTES: Final = MAX_MESSAGE_BYTES
 
 MIN_CONFIDENCE: Final = 0.5
 MAX_CONFIDENCE: Final = 0.999

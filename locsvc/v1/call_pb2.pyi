@@ -111,12 +111,12 @@ class Call(_message.Message):
     call_id: _builtins.str
     """The call's name at the sender, up to 128 characters. Empty is allowed for a call resolved once."""
     calling_number: _builtins.str
-    """The caller's number in E.164 ("+" and up to 15 digits). Empty means "withheld". A line look-up is
-    made for it when no LineLookup is among the evidence.
+    """The caller's number in E.164 ("+" and up to 15 digits). Empty means "withheld", or the one that a raw message
+    among the evidence states. A line look-up is made for it when no LineLookup is among the evidence.
     """
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
-        """When the call began. Absent means "unknown"."""
+        """When the call began. Absent means "unknown", or the time that a raw message among the evidence states."""
 
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[Global___Evidence]:
@@ -156,7 +156,7 @@ class Evidence(_message.Message):
     """Who said it, up to 128 characters. Empty means "unknown"."""
     @_builtins.property
     def observed_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was true (the fix's time, not the message's). Absent means "now"."""
+        """When it was true (the fix's time, not the message's). Absent: the time that a raw message states, or else "now"."""
 
     @_builtins.property
     def cell_scan(self) -> Global___CellScan:
@@ -164,7 +164,7 @@ class Evidence(_message.Message):
 
     @_builtins.property
     def device_report(self) -> Global___DeviceReport:
-        """A shape from the handset or a location server."""
+        """A shape from the handset or a location server, or a message as the field sent it."""
 
     @_builtins.property
     def line_lookup(self) -> Global___LineLookup:
@@ -309,7 +309,7 @@ Global___CellMeasurement: _TypeAlias = CellMeasurement  # noqa: Y015
 
 @_typing.final
 class DeviceReport(_message.Message):
-    """A shape from the handset or a location server."""
+    """A shape from the handset or a location server, or a message as the field sent it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -319,6 +319,7 @@ class DeviceReport(_message.Message):
     ALTITUDE_M_FIELD_NUMBER: _builtins.int
     VERTICAL_UNCERTAINTY_M_FIELD_NUMBER: _builtins.int
     FLOOR_FIELD_NUMBER: _builtins.int
+    RAW_FIELD_NUMBER: _builtins.int
     confidence: _builtins.float
     """Probability that the caller is inside the shape, above 0 to below 1. Absent: 0.95 (RFC 7459)."""
     method: Global___PositioningMethod.ValueType
@@ -333,6 +334,14 @@ class DeviceReport(_message.Message):
     def shape(self) -> _geometry_pb2.Shape:
         """Where. Absent, 0,0 or without a radius means "unknown" and costs a warning."""
 
+    @_builtins.property
+    def raw(self) -> Global___RawMessage:
+        """The message as it came, to be read by the service. It may hold several pieces, and cells or a line record as well as
+        shapes: each becomes a piece named "evidence_id/part". The shape above then counts only when the message cannot be
+        read or says no place; confidence, method and floor only where the message states none. Absent: the report is made
+        of the fields above alone.
+        """
+
     def __init__(
         self,
         *,
@@ -342,10 +351,11 @@ class DeviceReport(_message.Message):
         altitude_m: _builtins.float | None = ...,
         vertical_uncertainty_m: _builtins.float | None = ...,
         floor: _builtins.str = ...,
+        raw: Global___RawMessage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_altitude_m", b"_altitude_m", "_confidence", b"_confidence", "_vertical_uncertainty_m", b"_vertical_uncertainty_m", "altitude_m", b"altitude_m", "confidence", b"confidence", "shape", b"shape", "vertical_uncertainty_m", b"vertical_uncertainty_m"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_altitude_m", b"_altitude_m", "_confidence", b"_confidence", "_vertical_uncertainty_m", b"_vertical_uncertainty_m", "altitude_m", b"altitude_m", "confidence", b"confidence", "raw", b"raw", "shape", b"shape", "vertical_uncertainty_m", b"vertical_uncertainty_m"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_altitude_m", b"_altitude_m", "_confidence", b"_confidence", "_vertical_uncertainty_m", b"_vertical_uncertainty_m", "altitude_m", b"altitude_m", "confidence", b"confidence", "floor", b"floor", "method", b"method", "shape", b"shape", "vertical_uncertainty_m", b"vertical_uncertainty_m"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_altitude_m", b"_altitude_m", "_confidence", b"_confidence", "_vertical_uncertainty_m", b"_vertical_uncertainty_m", "altitude_m", b"altitude_m", "confidence", b"confidence", "floor", b"floor", "method", b"method", "raw", b"raw", "shape", b"shape", "vertical_uncertainty_m", b"vertical_uncertainty_m"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__altitude_m: _TypeAlias = _typing.Literal["altitude_m"]  # noqa: Y015
     _WhichOneofArgType__altitude_m: _TypeAlias = _typing.Literal["_altitude_m", b"_altitude_m"]  # noqa: Y015
@@ -361,6 +371,34 @@ class DeviceReport(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__vertical_uncertainty_m) -> _WhichOneofReturnType__vertical_uncertainty_m | None: ...
 
 Global___DeviceReport: _TypeAlias = DeviceReport  # noqa: Y015
+
+@_typing.final
+class RawMessage(_message.Message):
+    """A message in a format of the field, byte for byte as it came. What cannot be read costs a warning, never the call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    format: _builtins.str
+    """One of aml, pidf-lo, held, sip, gad, ali, mlp, access-network, rfc7105. Required."""
+    bytes: _builtins.bytes
+    """The message, 1 to 65,536 bytes: text in UTF-8 or as coded on its way, binary codings as such or in hexadecimal.
+    Required.
+    """
+    def __init__(
+        self,
+        *,
+        format: _builtins.str = ...,
+        bytes: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "format", b"format"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RawMessage: _TypeAlias = RawMessage  # noqa: Y015
 
 @_typing.final
 class LineLookup(_message.Message):

@@ -260,6 +260,8 @@ class _WarningCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WarningCo
     """An uncertainty was missing and a wide one was assumed."""
     WARNING_CODE_TRUNCATED: _WarningCode.ValueType  # 11
     """The whole region could not be covered at the asked confidence."""
+    WARNING_CODE_PARTLY_READ: _WarningCode.ValueType  # 12
+    """Something in a raw message was missing, odd or not believed; the rest of it was read. field says which part."""
 
 class WarningCode(_WarningCode, metaclass=_WarningCodeEnumTypeWrapper):
     """What kind of warning it is."""
@@ -288,6 +290,8 @@ WARNING_CODE_UNKNOWN_UNCERTAINTY: WarningCode.ValueType  # 10
 """An uncertainty was missing and a wide one was assumed."""
 WARNING_CODE_TRUNCATED: WarningCode.ValueType  # 11
 """The whole region could not be covered at the asked confidence."""
+WARNING_CODE_PARTLY_READ: WarningCode.ValueType  # 12
+"""Something in a raw message was missing, odd or not believed; the rest of it was read. field says which part."""
 Global___WarningCode: _TypeAlias = WarningCode  # noqa: Y015
 
 @_typing.final

@@ -30,6 +30,7 @@ def _strategy(hint: object, name: str) -> st.SearchStrategy[object]:
         float: _times if name.endswith("_at") else _finite,
         int: st.integers(0, _widths.get(name, 2**31 - 1)),
         str: _words,
+        bytes: st.binary(max_size=20),
     }
     if hint in plain:
         return plain[hint]
@@ -93,6 +94,7 @@ def test_a_trace_agrees_with_protobuf_both_ways(trace: object) -> None:
         {"evidence": [{"device_report": {"shape": {"blob": {}}}}]},
         {"evidence": [{"device_report": {"shape": {"point": {}, "circle": {}}}}]},
         {"evidence": [{"device_report": {"confidence": "high"}}]},
+        {"evidence": [{"device_report": {"raw": {"format": "aml", "bytes": 12}}}]},
     ],
 )
 def test_what_protobuf_refuses_is_refused_with_the_fields_name(given_json: dict[str, object]) -> None:
@@ -110,6 +112,8 @@ def test_what_protobuf_refuses_is_refused_with_the_fields_name(given_json: dict[
         {"evidence": [{"cellScan": {"serving": {"timingAdvance": "7"}}}], "callId": None},
         {"evidence": [{"device_report": {"shape": {"circle": {"center": {"latitude_deg": "52.5"}, "radius_m": 30}}}}]},
         {"started_at": "2026-11-21T23:15:00.123456+01:00"},
+        {"evidence": [{"device_report": {"raw": {"format": "aml", "bytes": "-_8"}}}]},
+        {"evidence": [{"deviceReport": {"raw": {"format": "aml", "bytes": "+/8="}}}]},
     ],
 )
 def test_what_protobuf_takes_is_taken_the_same(given_json: dict[str, object]) -> None:
@@ -168,6 +172,10 @@ def _with_shape(name: str, **fields: object) -> dict[str, object]:
         ),
         (_with_report(vertical_uncertainty_m=-1), "evidence[0].device_report.vertical_uncertainty_m"),
         (_with_report(floor="x" * 129), "evidence[0].device_report.floor"),
+        (_with_report(raw={"format": "fax", "bytes": "MTI="}), "evidence[0].device_report.raw.format"),
+        (_with_report(raw={"bytes": "MTI="}), "evidence[0].device_report.raw.format"),
+        (_with_report(raw={"format": "aml"}), "evidence[0].device_report.raw.bytes"),
+        (_with_report(raw={"format": "aml", "bytes": "MTI0" * 21_846}), "evidence[0].device_report.raw.bytes"),
         (_with_cell(radio="RADIO_GSM", area=2**16), "evidence[0].cell_scan.serving.area"),
         (_with_cell(arfcn=4_000_000), "evidence[0].cell_scan.serving.arfcn"),
         ({"calling_number": "01632 960168"}, "calling_number"),
@@ -203,6 +211,16 @@ def test_unknown_and_zero_values_that_mean_unknown_are_taken() -> None:
 
 def _list(given_json: dict[str, object]) -> list[object]:
     return typing.cast("list[object]", given_json["evidence"])
+
+
+def test_bytes_that_are_not_base64_are_named() -> None:
+    with pytest.raises(InvalidInput, match=r"raw\.bytes: is not base64"):
+        call_from_json(_with_report(raw={"format": "aml", "bytes": 'A"ML=1'}))
+
+
+def test_an_unknown_format_is_answered_with_those_that_there_are() -> None:
+    with pytest.raises(InvalidInput, match=r"'fax' is none of aml, pidf-lo, held, sip, gad, ali, mlp"):
+        call_from_json(_with_report(raw={"format": "fax", "bytes": "MTI="}))
 
 
 def test_text_that_is_not_json_names_its_line() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from locsvc import model
 from locsvc.errors import InvalidInput
+from locsvc.formats.messages import FORMATS
 from locsvc.rpc import limits
 from locsvc.rpc.convert.estimates import write_estimate, write_time, write_trace
 from locsvc.rpc.convert.replies import read_estimate, read_trace, write_call
@@ -82,6 +83,8 @@ WRONG: dict[str, list[object]] = {
     f"{REPORT}.altitude_m": [-500.1, 10_001.0, NAN, INFINITE],
     f"{REPORT}.vertical_uncertainty_m": [-1.0, NAN, INFINITE],
     f"{REPORT}.floor": ["x" * 129],
+    f"{REPORT}.raw.format": ["", "fax", "AML", "aml "],
+    f"{REPORT}.raw.bytes": [b"", b"x" * 65_537],
     f"{REPORT}.shape.point.center.latitude_deg": [-90.1, 90.1, NAN, INFINITE],
     f"{REPORT}.shape.point.center.longitude_deg": [-180.1, 180.1, NAN],
     f"{REPORT}.shape.circle.center.latitude_deg": [91.0],
@@ -231,6 +234,14 @@ def test_descriptions_say_the_remedy_and_never_the_value() -> None:
     assert not [word for word in ("secret", "087", "912") if word in str(caught.value)]
 
 
+def test_an_unknown_format_is_answered_with_those_that_there_are() -> None:
+    request = ResolveLocationRequest()
+    set_at(request, f"{REPORT}.raw.format", "fax")
+    set_at(request, f"{REPORT}.raw.bytes", b"x")
+    with pytest.raises(InvalidInput, match=r"raw\.format: must be one of aml, pidf-lo, held, sip, gad, ali, mlp, acc"):
+        read_resolve(request)
+
+
 UNKNOWN: list[tuple[str, object]] = [
     (f"{REPORT}.shape.circle.center", {"latitude_deg": 0, "longitude_deg": 0}),
     (f"{REPORT}.shape.circle.radius_m", 0.0),
@@ -369,6 +380,7 @@ contents = st.one_of(
         st.none() | altitudes,
         st.none() | st.floats(0, 1000),
         names,
+        st.none() | st.builds(model.RawMessage, st.sampled_from(FORMATS), st.binary(min_size=1, max_size=40)),
     ),
     st.builds(model.LineLookup, names, st.none() | records),
 )

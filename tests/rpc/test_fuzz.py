@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from locsvc import model
 from locsvc.errors import InvalidInput
+from locsvc.formats.messages import FORMATS
 from locsvc.rpc.convert.requests import read_resolve
 from locsvc.rpc.handlers import tolerant
 from locsvc.v1 import estimate_pb2
@@ -47,13 +48,26 @@ ODD_DOUBLES = [
     -math.inf,
 ]
 ODD_TEXTS = ["", "272", "01", "+353209100000", "x" * 2000, "٢٧٢", "\x00", "ie", "\U0001f4de", "a b"]
+ODD_BYTES = [
+    b"",
+    b"\x00" * 8,
+    b'A"ML=1;lt=+53.0;lg=-7.0;rd=30',
+    b"<presence/>",
+    b"<!DOCTYPE a []>",
+    b"\xff" * 65_536,
+    b"{}",
+]
 BITS = {Field.CPPTYPE_INT32: 31, Field.CPPTYPE_INT64: 63, Field.CPPTYPE_UINT32: 32, Field.CPPTYPE_UINT64: 64}
 
 
 def any_value(field: AnyField, draw: random.Random) -> object:
     if field.cpp_type == Field.CPPTYPE_DOUBLE:
         return draw.choice([*ODD_DOUBLES, draw.uniform(-200, 200), draw.uniform(0, 1)])
+    if field.type == Field.TYPE_BYTES:
+        return draw.choice(ODD_BYTES)
     if field.cpp_type == Field.CPPTYPE_STRING:
+        if field.name == "format" and draw.random() < 0.8:
+            return draw.choice(FORMATS)
         return draw.choice(ODD_TEXTS)
     if field.cpp_type == Field.CPPTYPE_BOOL:
         return draw.random() < 0.5

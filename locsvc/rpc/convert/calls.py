@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from locsvc import model
+from locsvc.formats.messages import FORMATS
 from locsvc.rpc import limits
 from locsvc.rpc.convert.shapes import read_latlng, read_shape
 from locsvc.rpc.convert.violations import Violations, add, put_under
@@ -42,6 +43,8 @@ _TEXT = "must have at most 1,000 characters; shorten it"
 _NUMBER = 'must be E.164, "+" and 2 to 15 digits without spaces; leave it empty when the number is withheld'
 _CONFIDENCE = "must be above 0 and below 1 (a fraction, not percent); leave it out when it is unknown"
 _UNCERTAINTY = "must be from 0 to 20,100,000 metres; leave it out when it is unknown"
+_FORMAT = f"must be one of {', '.join(FORMATS)}; send shapes and cells in fields of their own"
+_RAW = "must have 1 to 65,536 bytes: the message as it came; leave raw out when there is none"
 _ENUM = "must be a value of the contract; update the contract or send 0 for not given"
 
 
@@ -173,7 +176,17 @@ def _device_report(message: call_pb2.DeviceReport, out: Violations) -> model.Dev
     floor = message.floor
     if len(floor) > _MAX_NAME:
         add(out, "floor", _NAME)
-    return model.DeviceReport(shape, confidence, _METHODS[method], altitude_m, vertical_m, floor)
+    raw = _raw_message(message.raw, out) if has("raw") else None
+    return model.DeviceReport(shape, confidence, _METHODS[method], altitude_m, vertical_m, floor, raw)
+
+
+def _raw_message(message: call_pb2.RawMessage, out: Violations) -> model.RawMessage:
+    if message.format not in FORMATS:
+        add(out, "raw.format", _FORMAT)
+    octets = message.bytes
+    if not 0 < len(octets) <= limits.MAX_RAW_BYTES:
+        add(out, "raw.bytes", _RAW)
+    return model.RawMessage(message.format, octets)
 
 
 def read_address(message: civic_pb2.CivicAddress, out: Violations) -> model.CivicAddress:

@@ -63,6 +63,9 @@ def _write_report(report: model.DeviceReport, message: call_pb2.DeviceReport) ->
         value = getattr(report, name)
         if value is not None:
             setattr(message, name, value)
+    if report.raw is not None:
+        message.raw.format = report.raw.format
+        message.raw.bytes = report.raw.bytes
 
 
 # Model class -> field of the oneof; the other fields of a shape have one name in both.
