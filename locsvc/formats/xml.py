@@ -214,6 +214,7 @@ def _before(text: bytes, line: int, column: int, warning: FormatWarning) -> Docu
         start = text.find(b"\n", start) + 1
     kept = text[: start + max(column, 1) - 1]
     # The last end tag (or an element without content) before it; what began later may be a piece of a number.
+    kept = kept[: kept.rfind(b">") + 1]
     last = max(kept.rfind(b"</"), kept.rfind(b"/>"))
     kept = kept[: kept.find(b">", last) + 1] if last >= 0 else b""
     with contextlib.suppress(etree.XMLSyntaxError):
