@@ -6,7 +6,6 @@ A face runs them where a call comes in, so that a wrong number is named by its f
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
 from collections.abc import Iterator, Sequence
 
@@ -39,6 +38,9 @@ _GREATEST_ARFCN = 3_279_165
 # ITU-T E.164: a country code that does not begin with 0, 15 digits in all.
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 
+# The range of google.protobuf.Timestamp.
+_YEAR_1_S, _YEAR_10000_S = -62_135_596_800, 253_402_300_800
+
 _Violations = Iterator[FieldViolation]
 
 
@@ -52,6 +54,15 @@ def call_violations(call: model.Call) -> list[FieldViolation]:
     return list(_call(call))
 
 
+def evidence_violations(piece: model.Evidence) -> list[FieldViolation]:
+    """Every field of one piece that is out of its range, with its path from the piece.
+
+    >>> evidence_violations(model.Evidence(model.DeviceReport(confidence=68.0)))[0].field
+    'device_report.confidence'
+    """
+    return list(_evidence("", piece))
+
+
 def _call(call: model.Call) -> _Violations:
     yield from _text("call_id", call.call_id)
     yield from _number("calling_number", call.calling_number)
@@ -60,7 +71,7 @@ def _call(call: model.Call) -> _Violations:
         yield FieldViolation("evidence", f"{len(call.evidence)} pieces; send at most {MAX_EVIDENCE}")
     seen: dict[str, int] = {}
     for place, piece in enumerate(call.evidence[:MAX_EVIDENCE]):
-        yield from _evidence(f"evidence[{place}]", piece)
+        yield from _evidence(f"evidence[{place}].", piece)
         if piece.evidence_id and piece.evidence_id in seen:
             first = seen[piece.evidence_id]
             yield FieldViolation(f"evidence[{place}].evidence_id", f"is that of evidence[{first}] too: make it unique")
@@ -73,16 +84,16 @@ def _number(path: str, text: str) -> _Violations:
 
 
 def _evidence(path: str, piece: model.Evidence) -> _Violations:
-    yield from _text(f"{path}.evidence_id", piece.evidence_id)
-    yield from _text(f"{path}.provider", piece.provider)
-    yield from _time(f"{path}.observed_at", piece.observed_at)
+    yield from _text(f"{path}evidence_id", piece.evidence_id)
+    yield from _text(f"{path}provider", piece.provider)
+    yield from _time(f"{path}observed_at", piece.observed_at)
     content = piece.content
     if isinstance(content, model.CellScan):
-        yield from _scan(f"{path}.cell_scan", content)
+        yield from _scan(f"{path}cell_scan", content)
     elif isinstance(content, model.DeviceReport):
-        yield from _report(f"{path}.device_report", content)
+        yield from _report(f"{path}device_report", content)
     elif isinstance(content, model.LineLookup):
-        yield from _line(f"{path}.line_lookup", content)
+        yield from _line(f"{path}line_lookup", content)
 
 
 def _scan(path: str, scan: model.CellScan) -> _Violations:
@@ -240,8 +251,8 @@ def _code(path: str, text: str, lengths: tuple[int, ...], want: str) -> _Violati
 
 
 def _time(path: str, time_s: float | None) -> _Violations:
-    if time_s is not None and not math.isfinite(time_s):
-        yield FieldViolation(path, "is not a time")
+    if time_s is not None and not _YEAR_1_S <= time_s < _YEAR_10000_S:
+        yield FieldViolation(path, "is not a time of the years 1 to 9999")
 
 
 def confidence_violations(path: str, confidence: float) -> list[FieldViolation]:

@@ -66,9 +66,7 @@ def any_value(field: AnyField, draw: random.Random) -> object:
     if field.type == Field.TYPE_BYTES:
         return draw.choice(ODD_BYTES)
     if field.cpp_type == Field.CPPTYPE_STRING:
-        if field.name == "format" and draw.random() < 0.8:
-            return draw.choice(FORMATS)
-        return draw.choice(ODD_TEXTS)
+        return draw.choice(FORMATS if field.name == "format" else ODD_TEXTS)
     if field.cpp_type == Field.CPPTYPE_BOOL:
         return draw.random() < 0.5
     if field.cpp_type == Field.CPPTYPE_ENUM:
