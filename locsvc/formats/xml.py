@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from lxml import etree
 
 from locsvc.formats.reading import FormatWarning, Unreadable
 
-if TYPE_CHECKING:
-    # lxml has no public name for the type of its elements.
-    from lxml.etree import _Element as Element
+# lxml has no public name for the type of its elements.
+Element: TypeAlias = etree._Element  # noqa: SLF001
 
 # Far above any location message (a PIDF-LO has 1 to 8 kB), and little enough to be read in a few milliseconds.
 MAX_BYTES = 512 * 1024
@@ -48,34 +47,31 @@ _CODECS = {
 }
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
+
 # The encoding is given, so that what a document declares (UTF-7, say) cannot hide a DOCTYPE from the look-out below.
-_STRICT = etree.XMLParser(
-    encoding="utf-8",
-    resolve_entities=False,
-    load_dtd=False,
-    no_network=True,
-    remove_comments=True,
-    remove_pis=True,
-    remove_blank_text=True,
-    huge_tree=False,
-)
-_MENDING = etree.XMLParser(
-    encoding="utf-8",
-    resolve_entities=False,
-    load_dtd=False,
-    no_network=True,
-    remove_comments=True,
-    remove_pis=True,
-    remove_blank_text=True,
-    huge_tree=False,
-    recover=True,
-)
+def _parser(*, recover: bool) -> etree.XMLParser:
+    return etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        remove_comments=True,
+        remove_pis=True,
+        remove_blank_text=True,
+        huge_tree=False,
+        recover=recover,
+    )
+
+
+_STRICT = _parser(recover=False)
 _BEFORE = ": only what stands before it was read"
-# Mistakes after which the rest of a document still means what it says: a prefix that is not declared, a bare
-# ampersand. After any other, what follows is not believed.
+# Mistakes after which the rest of a document still means what it says: a prefix that is not declared, a name of
+# a namespace that is no URI, a bare ampersand. After any other, what follows is not believed.
 _HARMLESS = frozenset(
     {
         etree.ErrorTypes.NS_ERR_UNDEFINED_NAMESPACE,
+        etree.ErrorTypes.WAR_NS_URI,
+        etree.ErrorTypes.WAR_NS_URI_RELATIVE,
         etree.ErrorTypes.ERR_NAME_REQUIRED,
         etree.ErrorTypes.ERR_ENTITYREF_SEMICOL_MISSING,
         etree.ErrorTypes.ERR_UNDECLARED_ENTITY,
@@ -200,8 +196,10 @@ def _mended(text: bytes, error: etree.XMLSyntaxError) -> Document:
             root = etree.fromstring(text.decode("cp1252", "replace").encode(), _STRICT)
             return Document(root, (FormatWarning("XML", where, "is not UTF-8: read as windows-1252"),))
     if code in _HARMLESS and text.count(b"&") <= MAX_MENDED:
-        root = etree.fromstring(text, _MENDING)
-        if root is not None and {entry.type for entry in _MENDING.error_log} <= _HARMLESS:
+        # One's own: the log of a shared parser would be another thread's.
+        mending = _parser(recover=True)
+        root = etree.fromstring(text, mending)
+        if root is not None and {entry.type for entry in mending.error_log} <= _HARMLESS:
             etree.strip_tags(root, etree.Entity)
             return Document(root, (FormatWarning("XML", where, f"{reason}: read all the same"),))
     return _before(text, line, column, FormatWarning("XML", where, reason + _BEFORE))
@@ -221,7 +219,7 @@ def _before(text: bytes, line: int, column: int, warning: FormatWarning) -> Docu
         return Document(etree.fromstring(kept, _STRICT), (warning,))
     root = None
     with contextlib.suppress(etree.XMLSyntaxError):
-        root = etree.fromstring(kept, _MENDING)
+        root = etree.fromstring(kept, _parser(recover=True))
     if root is None:
         raise Unreadable(f"is no XML that can be read: {warning.reason.removesuffix(_BEFORE)} at {warning.value}")
     etree.strip_tags(root, etree.Entity)
