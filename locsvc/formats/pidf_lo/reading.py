@@ -120,7 +120,7 @@ def _read(element: Element, notes: Notes, arrived_at: float | None) -> tuple[boo
     if len(evidence) == 1:
         single = evidence[0]
         evidence = [Evidence(single.content, "", "", single.observed_at)]
-    elif len(places) > 1:
+    elif sum(bool(place.holder.kind and (place.shapes or place.civics)) for place in places) > 1:
         reason = "the first is the one that RFC 5491 prefers, the others are alternatives"
         notes.warn("presence", f"{len(places)} locations", reason)
     return found, Reading(
