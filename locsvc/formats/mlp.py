@@ -115,7 +115,7 @@ class _Reader:
         self.failures: list[str] = []
         self.calling_number = ""
         self.subscribers: set[str] = set()
-        self.positions = 0
+        self.positions = self.fixes = 0
 
     def take(self, root: Element) -> None:
         """Reads all positions below the root, or says why there are none."""
@@ -183,8 +183,12 @@ class _Reader:
         method = str(position.get("pos_method") or "")
         self._note("pos_method", method)
         for pd in [position] if local_name(position) == "pd" else children(position, "pd"):
-            self._fix(pd, method)
-        self._cell(position)
+            self.fixes += 1
+            if self.fixes <= MAX_POSITIONS:
+                self._fix(pd, method)
+        for network in position:
+            if local_name(network).endswith("net_param") and len(self.evidence) < MAX_POSITIONS:
+                self._cell(network)
 
     def _notes_of(self, element: Element) -> None:
         for name in _DETAILS:
@@ -254,18 +258,20 @@ class _Reader:
             self.shapes.warn("pos_method", text, "is no method that is known; it counts as not stated")
         return method
 
-    def _cell(self, position: Element) -> None:
-        """The cell of the network parameters, where the peer tells it."""
-        for cgi in (e for e in position.iter() if local_name(e) in ("cgi", "sai")):
-            network = network_code(child_words(cgi, "mcc"), (3,)), network_code(child_words(cgi, "mnc"), (2, 3))
-            if not all(network):
-                self.shapes.warn("cgi", words(cgi), "has no mcc and mnc; the cell is not used")
-                continue
-            area = whole_number(child_words(cgi, "lac"), GREATEST_AREA[Radio.GSM])
-            cell = whole_number(child_words(cgi, "cellid"), GREATEST_CELL[Radio.GSM])
-            radio = Radio.GSM if local_name(cgi) == "cgi" else Radio.UMTS
-            scan = CellScan(identity(radio, network, (area, cell), self.shapes.warnings))
-            self.evidence.append(Evidence(scan, f"cell-{self.positions}" if self.positions > 1 else "cell"))
+    def _cell(self, network: Element) -> None:
+        """The cell of network parameters: a global cell identity, or the area of a service area."""
+        named = child(network, "cgi", "sai")
+        if named is None:
+            return
+        codes = network_code(child_words(named, "mcc"), (3,)), network_code(child_words(named, "mnc"), (2, 3))
+        if not all(codes):
+            self.shapes.warn(local_name(named), words(child(named, "mcc")), "has no mcc and mnc; the cell is not used")
+            return
+        area = whole_number(child_words(named, "lac"), GREATEST_AREA[Radio.GSM])
+        cell = whole_number(child_words(named, "cellid"), GREATEST_CELL[Radio.GSM])
+        radio = Radio.GSM if local_name(named) == "cgi" else Radio.UMTS
+        scan = CellScan(identity(radio, codes, (area, cell), self.shapes.warnings))
+        self.evidence.append(Evidence(scan, f"cell-{self.positions}" if self.positions > 1 else "cell"))
 
     def reading(self) -> Reading:
         """What was collected."""

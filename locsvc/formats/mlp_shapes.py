@@ -30,6 +30,9 @@ StopAngle = Literal["wider", "end", "opening"]
 # Corners that the contract allows; half of the Earth's girth, rounded up.
 MAX_CORNERS = 1000
 MAX_LENGTH_M = 20_100_000.0
+# Bounds on what one message costs; shapes of the field have some tens of places.
+MAX_PLACES = 2000
+MAX_WARNINGS = 200
 SHOWN = 80
 _WHOLE_RING_DEG = 360.0
 _AREAS = ("CircularArea", "CircularArcArea", "EllipticalArea")
@@ -44,7 +47,8 @@ class Shapes:
 
     def warn(self, field: str, value: str, reason: str) -> None:
         """Adds a warning, its value cut to what a person reads."""
-        self.warnings.append(FormatWarning(field, value[:SHOWN], reason))
+        if len(self.warnings) < MAX_WARNINGS:
+            self.warnings.append(FormatWarning(field, value[:SHOWN], reason))
 
     def read(self, container: Element) -> Shape | None:
         """The shape in a `shape` element (or the element itself, when it is one), or None with a warning."""
@@ -96,8 +100,12 @@ class Shapes:
 
     def _places(self, shape: Element) -> list[LatLng]:
         """The places of all `coord` within; one that cannot be read is left out with its warning."""
-        found = (self._place(coord) for coord in shape.iter() if local_name(coord) == "coord")
-        return [place for place in found if place is not None]
+        coords = [e for e in shape.iter() if local_name(e) == "coord"]
+        if len(coords) > MAX_PLACES:
+            # Some of them would be a smaller area than was meant.
+            self.warn("coord", str(len(coords)), f"are more than {MAX_PLACES} places; none is read")
+            return []
+        return [place for coord in coords if (place := self._place(coord)) is not None]
 
     def _length(self, shape: Element, name: str) -> float | None:
         """Metres, or None where it is absent or no length (with a warning)."""

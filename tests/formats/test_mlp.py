@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locsvc.formats.mlp import read
+from locsvc.formats.mlp import MAX_POSITIONS, read
 from locsvc.formats.mlp_numbers import angle_deg, length_m, time_s
-from locsvc.formats.mlp_shapes import MAX_CORNERS, StopAngle, held_by
+from locsvc.formats.mlp_shapes import MAX_CORNERS, MAX_PLACES, MAX_WARNINGS, StopAngle, held_by
 from locsvc.formats.reading import Reading, Unreadable
 from locsvc.geo import distance_m
 from locsvc.model import (
@@ -353,6 +353,26 @@ def test_polygons_of_too_many_corners_stay_within_the_contract() -> None:
     ring = [(50 + i / 1000, 10 + (i * i) / 1e6) for i in range(MAX_CORNERS + 200)]
     shape = shape_of(answer("<Polygon>" + area(*ring) + "</Polygon>"))
     assert isinstance(shape, Circle)
+
+
+def test_a_shape_of_thousands_of_places_is_not_read_in_part() -> None:
+    reading = read(answer("<Polygon>" + area(*((50 + i / 1e4, 10.0) for i in range(MAX_PLACES + 1))) + "</Polygon>"))
+    assert reading.evidence == ()
+    assert "none is read" in reasons(reading)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "<slia>" + "<pos>" * 50 + "<gsm_net_param><cgi/></gsm_net_param>" * 4000 + "</pos>" * 50 + "</slia>",
+        "<slia><pos>" + "<pd><time>x</time></pd>" * 4000 + "</pos></slia>",
+        "<slia>" + f"<pos><pd><shape><Point>{COORD}</Point></shape></pd></pos>" * 1200 + "</slia>",
+    ],
+)
+def test_what_repeats_is_read_so_far(message: str) -> None:
+    reading = read(message)
+    assert len(reading.warnings) <= MAX_WARNINGS
+    assert len(reading.evidence) <= MAX_POSITIONS
 
 
 @pytest.mark.parametrize(("peer", "opening"), [("wider", 160.0), ("end", 160.0), ("opening", 66.0)])
