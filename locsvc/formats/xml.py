@@ -72,7 +72,6 @@ _HARMLESS = frozenset(
         etree.ErrorTypes.NS_ERR_UNDEFINED_NAMESPACE,
         etree.ErrorTypes.WAR_NS_URI,
         etree.ErrorTypes.WAR_NS_URI_RELATIVE,
-        etree.ErrorTypes.ERR_NAME_REQUIRED,
         etree.ErrorTypes.ERR_ENTITYREF_SEMICOL_MISSING,
         etree.ErrorTypes.ERR_UNDECLARED_ENTITY,
     }
@@ -195,14 +194,19 @@ def _mended(text: bytes, error: etree.XMLSyntaxError) -> Document:
         with contextlib.suppress(etree.XMLSyntaxError):
             root = etree.fromstring(text.decode("cp1252", "replace").encode(), _STRICT)
             return Document(root, (FormatWarning("XML", where, "is not UTF-8: read as windows-1252"),))
-    if code in _HARMLESS and text.count(b"&") <= MAX_MENDED:
+    if _is_harmless(code, reason) and text.count(b"&") <= MAX_MENDED:
         # One's own: the log of a shared parser would be another thread's.
         mending = _parser(recover=True)
         root = etree.fromstring(text, mending)
-        if root is not None and {entry.type for entry in mending.error_log} <= _HARMLESS:
+        if root is not None and all(_is_harmless(entry.type, entry.message) for entry in mending.error_log):
             etree.strip_tags(root, etree.Entity)
             return Document(root, (FormatWarning("XML", where, f"{reason}: read all the same"),))
     return _before(text, line, column, FormatWarning("XML", where, reason + _BEFORE))
+
+
+def _is_harmless(code: int, reason: str) -> bool:
+    # The same code stands for "&" without a name and for "<" without one, which is where many a document is cut.
+    return code in _HARMLESS or (code == etree.ErrorTypes.ERR_NAME_REQUIRED and "EntityRef" in reason)
 
 
 def _before(text: bytes, line: int, column: int, warning: FormatWarning) -> Document:
