@@ -1,0 +1,67 @@
+"""GAD, the geographical area description of 3GPP: shapes, velocity, and their kin in ISUP and 5G.
+
+`read` takes octets, their hex or base64 text, geodetic information of MAP or ISUP, or the JSON of the 5G core; `write`
+gives octets, `write_json` the JSON.
+
+References
+----------
+3GPP TS 23.032 (GAD), TS 29.572 and TS 29.571 (JSON), ITU-T Q.763 (ISUP).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from locsvc.formats.gad.coding import JSS7, STANDARD, Peer
+from locsvc.formats.gad.isup import is_geodetic_information, read_geodetic_location
+from locsvc.formats.gad.json_form import read_json
+from locsvc.formats.gad.messages import octets_or_json
+from locsvc.formats.gad.octets import is_whole, read_octets
+from locsvc.formats.gad.velocity import Velocity, read_velocity, write_velocity
+from locsvc.formats.reading import Reading
+
+__all__ = [
+    "JSS7",
+    "STANDARD",
+    "Peer",
+    "Velocity",
+    "read",
+    "read_velocity",
+    "write_velocity",
+]
+
+
+def read(
+    message: bytes | str,
+    *,
+    arrived_at: float | None = None,
+    peer: Peer = STANDARD,
+    layout: Literal["gad", "isup"] = "gad",
+) -> Reading:
+    """What a shape says.
+
+    Parameters
+    ----------
+    message
+        Octets, hex or base64 text of TS 23.032; 10 octets of geodetic information; or JSON of TS 29.572 or 29.571.
+    arrived_at
+        When it came, Unix seconds: JSON states an age in minutes.
+    peer
+        How the sender deviates from the standard.
+    layout
+        "isup" reads octets as a calling geodetic location of Q.763, whose shapes are numbered otherwise.
+
+    Raises
+    ------
+    Unreadable
+        The shape is unknown, or ends before its position does.
+
+    >>> read("1020b60c1dddde28").evidence[0].content.shape.radius_m
+    442.59...
+    """
+    octets = octets_or_json(message)
+    if isinstance(octets, str):
+        return read_json(octets, arrived_at=arrived_at, peer=peer)
+    if layout == "isup" or (not is_whole(octets) and is_geodetic_information(octets)):
+        return read_geodetic_location(octets, peer)
+    return read_octets(octets, peer)
