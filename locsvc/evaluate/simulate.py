@@ -26,7 +26,8 @@ from locsvc.fusion.claims import (
     of_lines,
     of_polygons,
 )
-from locsvc.fusion.densities import Densities, Family, signed_distance_m
+from locsvc.fusion.densities import Densities, Family
+from locsvc.fusion.evaluation import signed_distance_m
 from locsvc.fusion.grid import locate
 from locsvc.fusion.region import CompactCells, answer, compact
 from locsvc.geo import destination, distance_m
@@ -245,13 +246,14 @@ def _offset(rng: np.random.Generator, d: Densities, row: int) -> tuple[float, fl
     if d.family[row] == Family.RING:
         return _ring_offset(rng, d, row)
     at = slice(int(d.first_corner[row]), int(d.first_corner[row] + d.corners[row]))
-    ce, cn = d.corner_e_m[at].astype(np.float32)[None], d.corner_n_m[at].astype(np.float32)[None]
+    corner = np.stack((d.corner_e_m[at], d.corner_n_m[at]), axis=1)
+    low, high = corner.min(axis=0), corner.max(axis=0)
     soft = float(d.outer_soft_m[row])
     margin = 12 * soft
     while True:
-        e = rng.uniform(ce.min() - margin, ce.max() + margin, 64).astype(np.float32)
-        n = rng.uniform(cn.min() - margin, cn.max() + margin, 64).astype(np.float32)
-        inside = signed_distance_m(e[None], n[None], ce, cn)[0]
+        e = rng.uniform(low[0] - margin, high[0] + margin, 64)
+        n = rng.uniform(low[1] - margin, high[1] + margin, 64)
+        inside = np.array([signed_distance_m(x, y, corner) for x, y in zip(e.tolist(), n.tolist(), strict=True)])
         taken = np.nonzero(rng.random(64) < 1 / (1 + np.exp(np.minimum(-inside / soft, 80))))[0]
         if len(taken):
             return float(e[taken[0]]), float(n[taken[0]])
@@ -304,7 +306,7 @@ def coverage(family: str, confidence: float, draws: int, seed: int, parameters: 
         asked = np.full(n, confidence)
         posterior = locate(densities, n, asked)
         answers = answer(posterior, asked)
-        cells = compact(posterior.leaves, answers.in_region)
+        cells = compact(posterior.leaves, answers.region_leaves)
         away = distance_m(truth_lat, truth_lng, answers.latitude_deg, answers.longitude_deg)
         in_radius += int(np.count_nonzero(away <= answers.radius_m))
         in_region += sum(inside(cells, i, float(truth_lat[i]), float(truth_lng[i])) for i in range(n))

@@ -1,37 +1,26 @@
 """The posterior on H3 cells, coarse to fine: small cells where the caller may be, large ones where hardly.
 
-One pass a level for all calls of a batch. A level's cells are evaluated with densities averaged over the cell; those
-that matter are split into their seven children, the others stay as leaves. A call ends when the set that holds the
-asked confidence has enough cells and no piece of evidence that may be right hides in a cell larger than itself. So a
-5 m fix inside a 30 km cell costs eight levels of a dozen splits, and both ends of the scale are right. A leaf that was
-light beside a mass which a closer look dissolves is opened again.
-
-What a call's answer is depends on that call alone, to the last bit, whatever else is in the batch: rows are sorted
-and summed by themselves, never by a matrix product.
+Each call by itself: a level's cells are evaluated with densities averaged over the cell; those that matter are split
+into their seven children, the others stay as leaves. A call ends when the set that holds the asked confidence has
+enough cells and no piece of evidence that may be right hides in a cell larger than itself. So a 5 m fix inside a 30 km
+cell costs eight levels of a dozen splits, and both ends of the scale are right. A leaf that was light beside a mass
+which a closer look dissolves is opened again.
 """
 
 from __future__ import annotations
 
-import itertools
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from locsvc.fusion.compiled import bits_of_float, compiled, exp32
 from locsvc.fusion.densities import Densities
-from locsvc.fusion.evaluation import Prepared
-from locsvc.fusion.lattice import Frames
-from locsvc.fusion.leaves import LeafPool, Leaves
-from locsvc.fusion.roots import (
-    FINEST_ANSWER,
-    FRAME_FIELDS,
-    Level,
-    Start,
-    allowed_elsewhere,
-    covering_cells,
-    first_cells,
-    look,
-)
+from locsvc.fusion.evaluation import Pieces, blur_of, evaluate_call, pieces_of
+from locsvc.fusion.lattice import FINEST, FLAT_AREA_M2, Lattice, Level, direction, put_children, room_for, tables
+from locsvc.fusion.leaves import Leaves
+from locsvc.fusion.search import first_cells, log_outside
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -41,6 +30,8 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Cells = npt.NDArray[np.uint64]
 
+# Finest cells: 0.6 m edge, the end of H3.
+FINEST_ANSWER = FINEST
 # Mass of a level that may be left unsplit while the answer is still being closed in on.
 TAIL = 1e-3
 # Of what the confidence leaves out this part may be left in the larger cells, in the last level and before it.
@@ -48,9 +39,8 @@ LAST_TAIL, CLOSING_TAIL = 0.25, 0.1
 # Cells that the set of the asked confidence must have, 40 to 280: a cell's edge is then a quarter to a tenth of its
 # radius, and taking whole cells overshoots the confidence by half a cell's mass, some 0.2 points.
 ENOUGH_CELLS = 40
-# Most cells of a call that are split in one level, and the narrow class that most levels need.
-SPLIT_WIDTHS = (12, 24, 40, 64)
-SPLIT_WIDE = SPLIT_WIDTHS[-1]
+# Most cells of a call that are split in one level.
+MOST_SPLIT = 64
 # A cell in which evidence hides is split after the rest is done only while there are few of them.
 HIDDEN_CELLS = 64
 # A cell with this much of the mass in which evidence hides (Evaluation.sharpness) is split when the rest is done.
@@ -63,10 +53,17 @@ HEAVY_LEAF = 0.06
 NOTHING = 1e-10
 # Beyond this the leaves are all that counts; more would overflow.
 MOST_EXPONENT = 80.0
-# A call starts again when so many times the mass that it was let start with is elsewhere in the end.
-LOST = 1.5
 # Rounds of opening leaves again, at the most: each makes the leaves that are too large smaller.
 MOST_ROUNDS = 6
+# Leaves below this part of a finished call are dropped: together below 1e-3, which stays counted as elsewhere.
+NEGLIGIBLE = 2e-6
+# Log of a leaf that has been opened: so far below all others that its mass is none.
+OPENED = np.float32(-3e38)
+
+# The whole globe has 5,870 first cells; all later levels are small.
+ROOM = 6144
+# Leaves that one call may have while it is being refined: some six rounds of every level.
+LEAF_ROOM = 65536
 
 
 @dataclass(slots=True)
@@ -74,16 +71,80 @@ class Posterior:
     """Leaves of all calls, and the densities that they came from."""
 
     leaves: Leaves
-    prepared: Prepared
+    densities: Densities
+    pieces: Pieces
 
 
-@dataclass(slots=True)
-class _Progress:
-    """What is known of each call while its cells are being refined."""
+class _Kept(NamedTuple):
+    """Leaves of the call that is being refined; `log` is OPENED once a leaf has been; `share` is set by `_weigh`."""
 
-    log_leaves: Floats  # (calls,) log mass of all leaves, and of what lies outside of all cells
-    enough: npt.NDArray[np.bool_]  # (calls,) the asked set has cells enough
-    pool: LeafPool
+    cells: Level
+    resolution: Ints
+    log: Floats32
+    sharpness: Floats32
+    area_m2: Floats
+    share: Floats
+    x: Floats
+    y: Floats
+    z: Floats
+
+
+class _Look(NamedTuple):
+    """Room for what is seen at a level of cells: vectors less the anchor, areas, evaluation, order."""
+
+    x: Floats
+    y: Floats
+    z: Floats
+    area_m2: Floats
+    log: Floats32
+    sharpness: Floats32
+    mass: Floats32
+    key: Cells
+    order: Ints
+    split: npt.NDArray[np.bool_]
+
+
+class _State(NamedTuple):
+    """Numbers of the call that is being refined, as arrays of one.
+
+    `log_leaves`: log mass of all leaves and of what lies outside; `peak`: highest log of any leaf so far, opened ones
+    too, so that masses in its units never overflow; `kept`: number of leaves; `enough` (0 or 1): the asked set has
+    cells enough.
+    """
+
+    log_leaves: Floats
+    peak: Floats
+    kept: Ints
+    enough: Ints
+
+
+class _Found(NamedTuple):
+    """Finished leaves of many calls, while there is room."""
+
+    cell: Cells
+    mass: Floats
+    area_m2: Floats
+    vectors: Floats
+
+
+def _room_to_look() -> _Look:
+    return _Look(
+        *(np.empty(ROOM) for _ in range(4)),
+        *(np.empty(ROOM, np.float32) for _ in range(3)),
+        np.empty(ROOM, np.uint64),
+        np.empty(ROOM, np.int64),
+        np.empty(ROOM, np.bool_),
+    )
+
+
+def _room_to_keep() -> _Kept:
+    return _Kept(
+        room_for(LEAF_ROOM),
+        np.empty(LEAF_ROOM, np.int64),
+        np.empty(LEAF_ROOM, np.float32),
+        np.empty(LEAF_ROOM, np.float32),
+        *(np.empty(LEAF_ROOM) for _ in range(5)),
+    )
 
 
 def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
@@ -98,192 +159,297 @@ def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
     confidence
         (calls,) float64, asked for each: where the cells must be fine.
     """
-    start = first_cells(densities, calls, confidence)
-    prepared = start.prepared
-    progress = _Progress(start.log_elsewhere.copy(), np.zeros(calls, bool), LeafPool(start.log_elsewhere))
-    _run(start.levels, prepared, progress, confidence, np.ones(calls, bool))
-    lost = _lost(start, progress, confidence)
-    if len(lost):
-        # What stood inside has dissolved in a closer look: these calls start again, wide.
-        levels, log_elsewhere = covering_cells(prepared, lost, start.support, confidence)
-        progress.pool.forget(lost, log_elsewhere)
-        progress.log_leaves[lost] = log_elsewhere
-        progress.enough[lost] = False
-        # Only these: a call that is done must not be looked at again because of its neighbours in the batch.
-        again = np.zeros(calls, bool)
-        again[lost] = True
-        _run(levels, prepared, progress, confidence, again)
-    return Posterior(progress.pool.leaves(), prepared)
-
-
-def _run(
-    levels: list[Level], prepared: Prepared, progress: _Progress, confidence: Floats, which: npt.NDArray[np.bool_]
-) -> None:
-    """Refines until nothing is left to be split, and opens leaves again that turn out too large.
-
-    `which` (calls,) tells whose leaves may be opened. What the last round opens is still looked into.
-    """
-    for round_ in range(MOST_ROUNDS):
-        while levels:
-            split: list[tuple[int, Level]] = []
-            for level in levels:
-                split += _refine(level, prepared, progress, confidence)
-            levels = _next_levels(split)
-        if round_ + 1 < MOST_ROUNDS:
-            levels = _next_levels(_reopened(progress, which))
-        if not levels:
-            break
-
-
-def _lost(start: Start, progress: _Progress, confidence: Floats) -> Ints:
-    """Calls that started narrow and have far more mass elsewhere than they were let start with."""
-    _, log_total, _ = progress.pool.known()
-    elsewhere = np.exp(progress.pool.log_elsewhere - log_total)
-    return np.nonzero(start.narrow & (elsewhere > LOST * allowed_elsewhere(confidence)))[0]
-
-
-def _next_levels(split: list[tuple[int, Level]]) -> list[Level]:
-    """The children of what was split, one level a width."""
-    return [_children(width, [lv for w, lv in split if w == width]) for width in sorted({w for w, _ in split})]
-
-
-def _refine(level: Level, prepared: Prepared, progress: _Progress, confidence: Floats) -> list[tuple[int, Level]]:
-    """Evaluates a level, keeps its leaves in `progress`; what to split, with the width that it needs."""
-    calls, seen = level.calls, look(prepared, level)
-    # Masses in units of the level's own peak: a call's may fall by orders of magnitude from one level to the next.
-    peak = seen.log.max(axis=1)
-    mass = np.exp(seen.log - peak[:, None]) * seen.area_m2.astype(np.float32)
-    order, cumulative = _sorted_by_mass(mass)
-    here = cumulative[:, -1]
-    total = here + np.exp(np.minimum(progress.log_leaves[calls] - peak, MOST_EXPONENT))
-    # Cells that the asked set needs: no more than there are, whatever pads the row.
-    real = cumulative < (confidence[calls] * total)[:, None]
-    needed = np.count_nonzero(real & np.take_along_axis(level.valid, order, axis=1), axis=1) + 1
-    # Cells to split: nearly all of the mass; when the next level will be the last, what is well around the asked set.
-    last = 7 * needed >= ENOUGH_CELLS
-    tail = np.where(last, LAST_TAIL, CLOSING_TAIL) * (1 - confidence[calls])
-    tail = np.where(last, tail, np.minimum(TAIL, tail))
-    closing = np.count_nonzero(cumulative < (here - tail * total)[:, None], axis=1) + 1
-    at_end = level.resolution >= FINEST_ANSWER
-    enough = progress.enough[calls] | (needed >= ENOUGH_CELLS) | at_end
-    sorted_mass = np.take_along_axis(mass, order, axis=1)
-    hidden = _hiding(np.take_along_axis(seen.sharpness, order, axis=1), sorted_mass, total)
-    split = hidden | (~enough[:, None] & (np.arange(mass.shape[1]) < np.minimum(closing, SPLIT_WIDE)[:, None]))
-    split &= (np.take_along_axis(level.valid, order, axis=1)) & ~at_end[:, None]
-    # The heaviest come first, what merely hides something last: a full row loses the least.
-    split &= np.cumsum(split, axis=1) <= SPLIT_WIDE
-    progress.enough[calls] = enough
-    # What is light beside a peak that a closer look dissolves may not be light: hardly anything is dropped yet.
-    leaf = ~split & (sorted_mass > (NOTHING * here)[:, None])
-    kept = np.cumsum(np.where(leaf, sorted_mass, 0), axis=1, dtype=float)[:, -1]
-    with np.errstate(divide="ignore"):
-        progress.log_leaves[calls] = np.logaddexp(progress.log_leaves[calls], peak + np.log(kept))
-    progress.pool.keep(level, seen, leaf, order)
-    return _split(level, split, order)
-
-
-def _reopened(progress: _Progress, which: npt.NDArray[np.bool_]) -> list[tuple[int, Level]]:
-    """Leaves of the calls in `which` that turn out too large for their call, as levels to be split.
-
-    A leaf was left for its small part of the mass; when the rest shrinks in a closer look, it no longer is.
-    """
-    pool = progress.pool
-    flat, log_total, part = pool.known()
-    calls = len(progress.enough)
-    heavy = part > HEAVY_LEAF
-    wanted = heavy | ((flat.sharpness > HIDDEN_SHARPNESS) & (part > HIDDEN_MASS))
-    wanted &= (flat.resolution < FINEST_ANSWER) & which[flat.call]
-    # A thin ring hides in more cells than are worth it.
-    wanted &= heavy | (np.bincount(flat.call[wanted], minlength=calls)[flat.call] <= HIDDEN_CELLS)
-    if not wanted.any():
-        return []
-    # A level has one resolution a call: the coarsest first, the others in the next round.
-    coarsest = np.full(calls, FINEST_ANSWER)
-    np.minimum.at(coarsest, flat.call[wanted], flat.resolution[wanted])
-    wanted &= flat.resolution == coarsest[flat.call]
-    at = np.nonzero(wanted)[0]
-    at = at[np.lexsort((-part[at], flat.call[at]))]
-    rank = np.arange(len(at)) - np.searchsorted(flat.call[at], flat.call[at])
-    at, rank = at[rank < SPLIT_WIDE], rank[rank < SPLIT_WIDE]
-    progress.enough[flat.call[at[heavy[at]]]] = False
-    left = np.ones(calls)
-    np.subtract.at(left, flat.call[at], part[at])
-    progress.log_leaves = log_total + np.log(np.maximum(left, 1e-12))
-    frames = pool.open(flat, at)
-    return _as_levels(frames, flat.call[at], rank, coarsest)
-
-
-def _as_levels(frames: Frames, call: Ints, rank: Ints, resolution: Ints) -> list[tuple[int, Level]]:
-    """Cells (n,), `rank` counting those of a call, as rows of a level, one row a call."""
-    calls, row = np.unique(call, return_inverse=True)
-    width = next(w for w in SPLIT_WIDTHS if w > int(rank.max()))
-    # What pads a row is its first cell.
-    pick = np.repeat(np.nonzero(rank == 0)[0][:, None], width, axis=1)
-    pick[row, rank] = np.arange(len(call))
-    valid = np.zeros(pick.shape, bool)
-    valid[row, rank] = True
-    return [(width, Level(calls, frames.take(pick), resolution[calls], valid))]
-
-
-def _hiding(sharpness: Floats32, mass: Floats32, total: Floats) -> npt.NDArray[np.bool_]:
-    """Cells (rows, cells) in which evidence hides that is narrower than they are.
-
-    Averages of single densities, multiplied, are not the average of the product: where two narrow pieces share a large
-    cell, its mass is wrong by orders of magnitude either way. So every such cell is looked into, whatever it weighs.
-    """
-    sharp = sharpness > HIDDEN_SHARPNESS
-    heavy = sharp & (mass > (HIDDEN_MASS * total)[:, None])
-    heavy &= (np.count_nonzero(heavy, axis=1) <= HIDDEN_CELLS)[:, None]
-    many = np.count_nonzero(sharp, axis=1) > HIDDEN_CELLS
-    result: npt.NDArray[np.bool_] = heavy | np.where(many[:, None], sharpness > SHARPER, sharp)
-    return result
-
-
-def _sorted_by_mass(mass: Floats32) -> tuple[Ints, Floats]:
-    """Order (rows, cells) of falling mass, ties by place, and the cumulative mass in it, float64."""
-    width = mass.shape[1]
-    # A float32 above 0 sorts like its bits; one sort of (bits, place) is seven times faster than argsort.
-    key = (mass.view(np.uint32).astype(np.uint64) << np.uint64(32)) | np.arange(width - 1, -1, -1, dtype=np.uint64)
-    key.sort(axis=1)
-    key = key[:, ::-1]
-    order = (width - 1 - (key & np.uint64(0xFFFFFFFF)).astype(np.int64)).astype(np.int64)
-    value = (key >> np.uint64(32)).astype(np.uint32).view(np.float32)
-    return order, np.cumsum(value, axis=1, dtype=np.float64)
-
-
-def _split(level: Level, split: npt.NDArray[np.bool_], order: Ints) -> list[tuple[int, Level]]:
-    """Cells to split, packed to the left, in one or two widths."""
-    count = np.count_nonzero(split, axis=1)
-    result = []
-    for fewer, width in itertools.pairwise((0, *SPLIT_WIDTHS)):
-        rows = np.nonzero((count > fewer) & (count <= width))[0]
-        if not len(rows):
-            continue
-        chosen = split[rows]
-        # A stable sort of "not chosen" packs the chosen ones to the left in their order.
-        packed = np.argsort(~chosen, axis=1, kind="stable")[:, :width]
-        column = np.take_along_axis(order[rows], packed, axis=1)
-        at = (rows[:, None], column)
-        valid = np.arange(packed.shape[1]) < count[rows][:, None]
-        result.append((width, Level(level.calls[rows], level.frames.take(at), level.resolution[rows], valid)))
-    return result
-
-
-def _children(width: int, levels: list[Level]) -> Level:
-    """The children of what was split, as one level."""
-    padded = [_widened(lv, width) for lv in levels]
-    frames = Frames(*(np.concatenate([getattr(lv.frames, a) for lv in padded]) for a in FRAME_FIELDS))
-    calls, resolution, valid = (
-        np.concatenate([getattr(lv, name) for lv in padded]) for name in ("calls", "resolution", "valid")
+    pieces = pieces_of(densities, calls)
+    starts = np.zeros(calls + 1, np.int64)
+    parts: list[_Found] = []
+    call = 0
+    while call < calls:
+        # Some 400 leaves a call, never less than one call can have.
+        room = 512 * (calls - call) + LEAF_ROOM
+        found = _Found(np.empty(room, np.uint64), np.empty(room), np.empty(room), np.empty((room, 3)))
+        before = int(starts[call])
+        call = _locate_calls(
+            tables(),
+            pieces,
+            np.asarray(confidence, np.float64),
+            call,
+            starts,
+            found,
+            (room_for(ROOM), room_for(ROOM)),
+            _room_to_look(),
+            _room_to_keep(),
+        )
+        used = int(starts[call]) - before
+        parts.append(_Found(*(column[:used] for column in found)))
+    cell, mass, area, vectors = (
+        parts[0][i] if len(parts) == 1 else np.concatenate([p[i] for p in parts]) for i in range(4)
     )
-    return Level(calls, frames, resolution, valid).children()
+    leaves = Leaves(np.repeat(np.arange(calls), np.diff(starts)), cell, mass, area, vectors, starts)
+    return Posterior(leaves, densities, pieces)
 
 
-def _widened(level: Level, width: int) -> Level:
-    missing = width - level.valid.shape[1]
-    if not missing:
-        return level
-    # The last cell is repeated: what pads a row stays near its cells, which keeps it on one face.
-    f = level.frames
-    frames = f.take((np.arange(len(f.cell))[:, None], np.minimum(np.arange(width), f.cell.shape[1] - 1)[None, :]))
-    return Level(level.calls, frames, level.resolution, np.pad(level.valid, ((0, 0), (0, missing))))
+@compiled
+def _locate_calls(
+    t: Lattice,
+    d: Pieces,
+    confidence: Floats,
+    call: int,
+    starts: Ints,
+    found: _Found,
+    levels: tuple[Level, Level],
+    look: _Look,
+    kept: _Kept,
+) -> int:
+    """Finds the posteriors of calls from `call` on, while there is room in `found`; the first call that is left."""
+    state = _State(np.zeros(1), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64))
+    base, used = starts[call], 0
+    while call < len(confidence) and used + LEAF_ROOM <= len(found.cell):
+        log_elsewhere = _refine_call(t, d, call, confidence[call], levels, look, kept, state)
+        used = _finish(kept, state, log_elsewhere, look.key, found, used)
+        call += 1
+        starts[call] = base + used
+    return call
+
+
+@compiled
+def _refine_call(
+    t: Lattice,
+    d: Pieces,
+    call: int,
+    confidence: float,
+    levels: tuple[Level, Level],
+    look: _Look,
+    kept: _Kept,
+    state: _State,
+) -> float:
+    """Fills `kept` with the leaves of a call; the log mass outside of all cells."""
+    level, below = levels
+    resolution, count = first_cells(t, d, call, confidence, level, below)
+    area = 0.0
+    for i in range(count):
+        w = direction(t, level.face[i], level.x[i], level.y[i])[3]
+        area += FLAT_AREA_M2[resolution] * w * w * w
+    log_elsewhere = log_outside(d, call, max(area, 1.0))
+    state.log_leaves[0] = log_elsewhere
+    state.peak[0] = log_elsewhere
+    state.kept[0] = 0
+    state.enough[0] = 0
+    for rounds in range(MOST_ROUNDS):
+        while count > 0:
+            _see(t, d, call, resolution, level, count, look)
+            _choose(confidence, resolution, count, look, state)
+            count = _divide(t, resolution, level, count, look, below, kept, state)
+            level, below = below, level
+            resolution += 1
+        # What the last round opens is still looked into.
+        if rounds + 1 < MOST_ROUNDS:
+            resolution, count = _reopen(t, log_elsewhere, kept, state, look, level)
+        if count == 0:
+            break
+    return log_elsewhere
+
+
+@compiled
+def _see(t: Lattice, d: Pieces, call: int, resolution: int, level: Level, count: int, look: _Look) -> None:
+    """Evaluates a level, densities averaged over its cells."""
+    ax, ay, az = d.anchor[call, 0], d.anchor[call, 1], d.anchor[call, 2]
+    flat = FLAT_AREA_M2[resolution]
+    for i in range(count):
+        px, py, pz, w = direction(t, level.face[i], level.x[i], level.y[i])
+        look.x[i], look.y[i], look.z[i] = px - ax, py - ay, pz - az
+        # On the sphere the gnomonic plane shrinks by cos^3.
+        look.area_m2[i] = flat * (w * w * w)
+    none = np.empty((0, 0), np.float32)
+    blur = blur_of(look.area_m2[0])
+    evaluate_call(d, call, look.x, look.y, look.z, count, blur, look.log, look.sharpness, none)
+
+
+@compiled
+def sort_falling(value: Floats32, count: int, key: Cells, order: Ints) -> None:
+    """Writes the order of falling values (0 or more, float32), ties by place, to `order`."""
+    # A float32 of 0 or more sorts like its bits; the place makes the key unique.
+    for i in range(count):
+        key[i] = (np.uint64(bits_of_float(value[i])) << np.uint64(32)) | np.uint64(0xFFFFFFFF - i)
+    key[:count].sort()
+    for i in range(count):
+        order[i] = np.int64(0xFFFFFFFF) - np.int64(key[count - 1 - i] & np.uint64(0xFFFFFFFF))
+
+
+@compiled
+def _choose(confidence: float, resolution: int, count: int, look: _Look, state: _State) -> None:
+    """Sets `look.split` for the cells, in `look.order` of falling mass, that are to be split; counts the others."""
+    # Masses in units of the level's own peak: a call's may fall by orders of magnitude from one level to the next.
+    peak = np.float64(look.log[:count].max())
+    for i in range(count):
+        look.mass[i] = exp32(look.log[i] - np.float32(peak)) * np.float32(look.area_m2[i])
+    sort_falling(look.mass, count, look.key, look.order)
+    here = 0.0
+    for k in range(count):
+        here += look.mass[look.order[k]]
+    total = here + math.exp(min(state.log_leaves[0] - peak, MOST_EXPONENT))
+    needed, held = 1, 0.0
+    for k in range(count):
+        held += look.mass[look.order[k]]
+        if held >= confidence * total:
+            break
+        needed += 1
+    # Cells to split: nearly all of the mass; when the next level will be the last, what is well around the asked set.
+    if 7 * needed >= ENOUGH_CELLS:
+        tail = LAST_TAIL * (1.0 - confidence)
+    else:
+        tail = min(TAIL, CLOSING_TAIL * (1.0 - confidence))
+    at_end = resolution >= FINEST_ANSWER
+    if needed >= ENOUGH_CELLS or at_end:
+        state.enough[0] = 1
+    enough = state.enough[0] == 1
+    # Averages of single densities, multiplied, are not the average of the product: where two narrow pieces share a
+    # large cell, its mass is wrong by orders of magnitude either way. So every such cell is looked into, whatever it
+    # weighs.
+    sharp, heavy = 0, 0
+    for i in range(count):
+        if look.sharpness[i] > HIDDEN_SHARPNESS:
+            sharp += 1
+            if look.mass[i] > HIDDEN_MASS * total:
+                heavy += 1
+    floor = SHARPER if sharp > HIDDEN_CELLS else HIDDEN_SHARPNESS
+    held, split = 0.0, 0
+    for k in range(count):
+        i = look.order[k]
+        sharpness = look.sharpness[i]
+        hidden = sharpness > floor
+        if heavy <= HIDDEN_CELLS and sharpness > HIDDEN_SHARPNESS and look.mass[i] > HIDDEN_MASS * total:
+            hidden = True
+        # The heaviest come first, what merely hides something last: a full row loses the least.
+        closing = not enough and k < MOST_SPLIT and (k == 0 or held < here - tail * total)
+        look.split[k] = (hidden or closing) and not at_end and split < MOST_SPLIT
+        split += look.split[k]
+        held += look.mass[i]
+    # What is light beside a peak that a closer look dissolves may not be light: hardly anything is dropped yet.
+    kept = 0.0
+    for k in range(count):
+        mass = look.mass[look.order[k]]
+        if not look.split[k] and mass > NOTHING * here:
+            kept += mass
+    if kept > 0.0:
+        state.log_leaves[0] = np.logaddexp(state.log_leaves[0], peak + math.log(kept))
+    state.peak[0] = max(state.peak[0], peak)
+
+
+@compiled
+def _divide(
+    t: Lattice, resolution: int, level: Level, count: int, look: _Look, below: Level, kept: _Kept, state: _State
+) -> int:
+    """Keeps what is not split as leaves, writes the children of the others to `below`; their number."""
+    here = 0.0
+    for i in range(count):
+        here += look.mass[i]
+    children = 0
+    for k in range(count):
+        i = look.order[k]
+        if look.split[k]:
+            put_children(
+                t, level.cell[i], level.face[i], level.turn[i], level.x[i], level.y[i], resolution + 1, below, children
+            )
+            children += 7
+        elif look.mass[i] > NOTHING * here and state.kept[0] < LEAF_ROOM:
+            at = state.kept[0]
+            state.kept[0] = at + 1
+            kept.cells.cell[at] = level.cell[i]
+            kept.cells.face[at] = level.face[i]
+            kept.cells.turn[at] = level.turn[i]
+            kept.cells.x[at] = level.x[i]
+            kept.cells.y[at] = level.y[i]
+            kept.resolution[at] = resolution
+            kept.log[at] = look.log[i]
+            kept.sharpness[at] = look.sharpness[i]
+            kept.area_m2[at] = look.area_m2[i]
+            kept.x[at], kept.y[at], kept.z[at] = look.x[i], look.y[i], look.z[i]
+    return children
+
+
+@compiled
+def _weigh(log_elsewhere: float, kept: _Kept, state: _State) -> float:
+    """Sets each kept leaf's share of everything; the log mass of everything."""
+    peak = np.float32(state.peak[0])
+    count = state.kept[0]
+    for i in range(count):
+        kept.share[i] = exp32(kept.log[i] - peak) * np.float32(kept.area_m2[i])
+    total = math.exp(log_elsewhere - state.peak[0])
+    for i in range(count):
+        total += kept.share[i]
+    for i in range(count):
+        kept.share[i] /= total
+    return state.peak[0] + math.log(total)
+
+
+@compiled
+def _reopen(t: Lattice, log_elsewhere: float, kept: _Kept, state: _State, look: _Look, level: Level) -> tuple[int, int]:
+    """Opens leaves that turn out too large, and writes their children to `level`; their resolution and number.
+
+    A leaf was left for its small part of the mass; when the rest shrinks in a closer look, it no longer is. A level has
+    one resolution: the coarsest first, the others in the next round.
+    """
+    log_total = _weigh(log_elsewhere, kept, state)
+    hiding, heavies = 0, 0
+    coarsest, coarsest_heavy = FINEST_ANSWER, FINEST_ANSWER
+    for i in range(state.kept[0]):
+        if kept.resolution[i] >= FINEST_ANSWER:
+            continue
+        part = kept.share[i]
+        if part > HEAVY_LEAF:
+            heavies += 1
+            coarsest_heavy = min(coarsest_heavy, kept.resolution[i])
+        if part > HEAVY_LEAF or (kept.sharpness[i] > HIDDEN_SHARPNESS and part > HIDDEN_MASS):
+            hiding += 1
+            coarsest = min(coarsest, kept.resolution[i])
+    # A thin ring hides in more cells than are worth it.
+    only_heavy = hiding > HIDDEN_CELLS
+    if hiding == 0 or (only_heavy and heavies == 0):
+        return 0, 0
+    if only_heavy:
+        coarsest = coarsest_heavy
+    count, left = 0, 1.0
+    for i in range(state.kept[0]):
+        if kept.resolution[i] != coarsest:
+            continue
+        part = kept.share[i]
+        heavy = part > HEAVY_LEAF
+        hides = kept.sharpness[i] > HIDDEN_SHARPNESS and part > HIDDEN_MASS
+        if not (heavy or (hides and not only_heavy)) or count + 7 > len(level.cell):
+            continue
+        if heavy:
+            state.enough[0] = 0
+        c = kept.cells
+        put_children(t, c.cell[i], c.face[i], c.turn[i], c.x[i], c.y[i], coarsest + 1, level, count)
+        count += 7
+        left -= part
+        kept.log[i] = OPENED
+    state.log_leaves[0] = log_total + math.log(max(left, 1e-12))
+    return coarsest + 1, count
+
+
+@compiled
+def _finish(kept: _Kept, state: _State, log_elsewhere: float, key: Cells, found: _Found, used: int) -> int:
+    """Writes the leaves of a finished call to `found`, densest first; the rows that are used then."""
+    _weigh(log_elsewhere, kept, state)
+    count = 0
+    for i in range(state.kept[0]):
+        if kept.share[i] > NEGLIGIBLE and count < len(key):
+            # How far below the peak, 0 or more: the bits of such floats are in their order.
+            depth = np.float32(max(state.peak[0] - np.float64(kept.log[i]), 0.0))
+            key[count] = (np.uint64(bits_of_float(depth)) << np.uint64(32)) | np.uint64(i)
+            count += 1
+    if count == 0:
+        # Nearly all is elsewhere: the heaviest leaf stands for what there is.
+        key[0] = np.uint64(np.argmax(kept.share[: state.kept[0]]))
+        count = 1
+    key[:count].sort()
+    for k in range(count):
+        i = np.int64(key[k] & np.uint64(0xFFFFFFFF))
+        found.cell[used + k] = kept.cells.cell[i]
+        found.mass[used + k] = kept.share[i]
+        found.area_m2[used + k] = kept.area_m2[i]
+        found.vectors[used + k, 0] = kept.x[i]
+        found.vectors[used + k, 1] = kept.y[i]
+        found.vectors[used + k, 2] = kept.z[i]
+    return used + count

@@ -16,11 +16,12 @@ import functools
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h3.api.numpy_int as h3
 import numpy as np
 
+from locsvc.fusion.compiled import compiled, inlined
 from locsvc.geo import AUTHALIC_RADIUS_M, unit_vectors
 
 if TYPE_CHECKING:
@@ -266,3 +267,306 @@ def directions_and_areas(frames: Frames, resolution: Ints) -> tuple[Floats, Floa
     # A hexagon of the lattice has sqrt(3)/2 step^2; on the sphere the gnomonic plane shrinks by cos^3.
     flat = math.sqrt(3) / 2 * (STEP_0 / APERTURE ** resolution.astype(float)) ** 2 * AUTHALIC_RADIUS_M**2
     return vectors, flat[:, None] * (w * w * w)
+
+
+# -- for kernels -----------------------------------------------------------------------------------------------------
+
+# Cells of this resolution are where every search begins; all of them are 5,882.
+SEED_RESOLUTION = 2
+STEP = np.array([STEP_0 / APERTURE**r for r in range(FINEST + 1)])
+# Area of a lattice hexagon in the plane of its face, square metres on the sphere's surface at the face's centre.
+FLAT_AREA_M2 = math.sqrt(3) / 2 * STEP**2 * AUTHALIC_RADIUS_M**2
+# A hair of room keeps cells on an edge of their face where they are.
+_EDGE_ROOM = 1e-9
+
+
+class Lattice(NamedTuple):
+    """The tables that kernels read."""
+
+    center: Floats
+    axis_u: Floats
+    axis_v: Floats
+    edge_normal: Floats
+    edge_offset: float
+    neighbour: Ints
+    turn_cos: Floats
+    turn_sin: Floats
+    shift: Floats
+    turn_steps: Ints
+    offsets: Floats  # (16, 6, 2, 7)
+    step: Floats  # (16,)
+    seed_cell: Cells  # all hexagons of SEED_RESOLUTION, by base cell
+    seed_face: Ints
+    seed_turn: Ints
+    seed_x: Floats
+    seed_y: Floats
+    group_start: Ints  # (groups + 1,) rows of the seeds of one base cell
+    group_center: Floats  # (groups, 3)
+    group_radius: Floats  # (groups,) radians
+    pentagon_center: Floats  # (12, 3)
+    below_cell: Cells  # (15, 12, 5) children of the pentagons that are hexagons, by their resolution
+    below_face: Ints
+    below_turn: Ints
+    below_x: Floats
+    below_y: Floats
+
+
+class Level(NamedTuple):
+    """Room for cells of one resolution while they are looked at."""
+
+    cell: Cells
+    face: Ints
+    turn: Ints
+    x: Floats
+    y: Floats
+
+
+def room_for(cells: int) -> Level:
+    """Room for so many cells."""
+    return Level(
+        np.empty(cells, np.uint64),
+        np.empty(cells, np.int64),
+        np.empty(cells, np.int64),
+        np.empty(cells),
+        np.empty(cells),
+    )
+
+
+def _hexagons_below(pentagon: int) -> list[int]:
+    """The five children of a pentagon that are hexagons."""
+    return [int(c) for c in h3.cell_to_children(pentagon) if not h3.is_pentagon(int(c))]
+
+
+def _seeds() -> Frames:
+    """All hexagons of SEED_RESOLUTION, by index."""
+    of_resolution = [_frames([int(c) for c in h3.get_res0_cells() if not h3.is_pentagon(int(c))])]
+    for resolution in range(1, SEED_RESOLUTION + 1):
+        above = of_resolution[-1]
+        whole = Frames(above.cell[None], above.face[None], above.turn[None], above.x[None], above.y[None])
+        below = children(whole, np.array([resolution]))
+        more = _frames([c for p in h3.get_pentagons(resolution - 1).tolist() for c in _hexagons_below(p)])
+        of_resolution.append(
+            Frames(*(np.concatenate((getattr(below, n)[0], getattr(more, n))) for n in Frames.__dataclass_fields__))
+        )
+    seeds = of_resolution[-1]
+    return seeds.take(np.argsort(seeds.cell))
+
+
+def _frames(cells: list[int]) -> Frames:
+    face, turn, x, y = zip(*(_frame(c) for c in cells), strict=True)
+    return Frames(np.array(cells, np.uint64), np.array(face), np.array(turn), np.array(x), np.array(y))
+
+
+def _directions(frames: Frames) -> Floats:
+    flat = _ICO.center[frames.face] + frames.x[:, None] * _ICO.axis_u[frames.face]
+    flat += frames.y[:, None] * _ICO.axis_v[frames.face]
+    result: Floats = flat / np.linalg.norm(flat, axis=1)[:, None]
+    return result
+
+
+@functools.cache
+def tables() -> Lattice:
+    """The tables, made once a process in some hundredths of a second."""
+    seeds = _seeds()
+    # Bits 45 to 51 of an index are its base cell.
+    base = ((seeds.cell >> np.uint64(45)) & np.uint64(127)).astype(np.int64)
+    start = np.flatnonzero(np.append(True, base[1:] != base[:-1]))
+    ends = np.append(start[1:], len(base))
+    at = _directions(seeds)
+    center = np.add.reduceat(at, start)
+    center /= np.linalg.norm(center, axis=1)[:, None]
+    group = np.repeat(np.arange(len(start)), ends - start)
+    chord = np.linalg.norm(at - center[group], axis=1)
+    radius = 2 * np.arcsin(np.maximum.reduceat(chord, start) / 2)
+    below = [
+        _frames([c for p in h3.get_pentagons(r - 1).tolist() for c in _hexagons_below(p)])
+        for r in range(SEED_RESOLUTION + 1, FINEST)
+    ]
+    pentagons = unit_vectors(*np.array([h3.cell_to_latlng(int(p)) for p in h3.get_pentagons(0)]).T)
+
+    def column(name: str) -> Any:  # noqa: ANN401 - integers or floats
+        rows = [getattr(f, name).reshape(12, 5) for f in below]
+        return np.stack([np.zeros_like(rows[0])] * (SEED_RESOLUTION + 1) + rows)
+
+    return Lattice(
+        center=_ICO.center,
+        axis_u=_ICO.axis_u,
+        axis_v=_ICO.axis_v,
+        edge_normal=_ICO.edge_normal,
+        edge_offset=_ICO.edge_offset,
+        neighbour=_ICO.neighbour,
+        turn_cos=_ICO.turn_cos,
+        turn_sin=_ICO.turn_sin,
+        shift=_ICO.shift,
+        turn_steps=_ICO.turn_steps,
+        offsets=_OFFSETS,
+        step=STEP,
+        seed_cell=seeds.cell,
+        seed_face=seeds.face,
+        seed_turn=seeds.turn,
+        seed_x=seeds.x,
+        seed_y=seeds.y,
+        group_start=np.append(start, len(base)),
+        group_center=center,
+        group_radius=radius,
+        pentagon_center=pentagons,
+        below_cell=column("cell"),
+        below_face=column("face"),
+        below_turn=column("turn"),
+        below_x=column("x"),
+        below_y=column("y"),
+    )
+
+
+@inlined
+def direction(t: Lattice, face: int, x: float, y: float) -> tuple[float, float, float, float]:
+    """Unit vector of a place in the plane of a face, and the cosine of its angle from the face's centre."""
+    w = 1.0 / math.sqrt(1.0 + x * x + y * y)
+    return (
+        (t.center[face, 0] + x * t.axis_u[face, 0] + y * t.axis_v[face, 0]) * w,
+        (t.center[face, 1] + x * t.axis_u[face, 1] + y * t.axis_v[face, 1]) * w,
+        (t.center[face, 2] + x * t.axis_u[face, 2] + y * t.axis_v[face, 2]) * w,
+        w,
+    )
+
+
+@compiled
+def put_children(
+    t: Lattice, cell: np.uint64, face: int, turn: int, x: float, y: float, resolution: int, out: Level, at: int
+) -> None:
+    """Writes the seven children, which are of `resolution`, of a hexagon to `out` from row `at` on."""
+    shift = np.uint64(3 * (FINEST - resolution))
+    base = (cell & np.uint64(0xFF0FFFFFFFFFFFFF)) & ~(np.uint64(7) << shift)
+    base = base | (np.uint64(resolution) << np.uint64(52))
+    for digit in range(7):
+        cx = x + t.offsets[resolution, turn, 0, digit]
+        cy = y + t.offsets[resolution, turn, 1, digit]
+        row = at + digit
+        out.cell[row] = base | (np.uint64(digit) << shift)
+        edge, beyond = 0, -1.0
+        for k in range(3):
+            over = t.edge_normal[face, k, 0] * cx + t.edge_normal[face, k, 1] * cy - t.edge_offset
+            if k == 0 or over > beyond:
+                edge, beyond = k, over
+        if beyond > _EDGE_ROOM:
+            c, s = t.turn_cos[face, edge], t.turn_sin[face, edge]
+            out.face[row] = t.neighbour[face, edge]
+            out.turn[row] = (turn + t.turn_steps[face, edge]) % 6
+            out.x[row] = c * cx - s * cy + t.shift[face, edge, 0]
+            out.y[row] = s * cx + c * cy + t.shift[face, edge, 1]
+        else:
+            out.face[row] = face
+            out.turn[row] = turn
+            out.x[row] = cx
+            out.y[row] = cy
+
+
+@inlined
+def _near(px: float, py: float, pz: float, places: Floats, limits: Floats) -> bool:
+    """Whether a place is within the limit (a squared chord) of any of `places` (n, 3)."""
+    for i in range(len(limits)):
+        dx, dy, dz = px - places[i, 0], py - places[i, 1], pz - places[i, 2]
+        if dx * dx + dy * dy + dz * dz <= limits[i]:
+            return True
+    return False
+
+
+@compiled
+def _squared_chords(radii: Floats, more: float, out: Floats) -> None:
+    """Squared chords of the angles `radii` + `more`, radians."""
+    for i in range(len(radii)):
+        half = min((radii[i] + more) / 2, math.pi / 2)
+        out[i] = 4.0 * math.sin(half) ** 2
+
+
+@inlined
+def _copy(source: Level, at: int, out: Level, to: int) -> None:
+    out.cell[to] = source.cell[at]
+    out.face[to] = source.face[at]
+    out.turn[to] = source.turn[at]
+    out.x[to] = source.x[at]
+    out.y[to] = source.y[at]
+
+
+@compiled
+def cells_near(t: Lattice, places: Floats, radii: Floats, resolution: int, out: Level, spare: Level) -> int:
+    """Writes all hexagons of `resolution` that touch a disc around any of the places to `out`; their number.
+
+    Parameters
+    ----------
+    t
+        `tables()`.
+    places, radii
+        (n, 3) unit vectors; (n,) radians.
+    resolution
+        SEED_RESOLUTION to 14.
+    out, spare
+        Room of the same size.
+
+    Returns
+    -------
+    Number of cells, or -1 if there are more than there is room for.
+
+    Notes
+    -----
+    From the seeds down: the centres of all that is below a cell lie within the sum of the steps below it.
+    """
+    room = len(out.cell)
+    limits = np.empty(len(radii))
+    # What reaches into a disc has its centre within a circumradius of it; a lattice step is sqrt(3) of those, and the
+    # projection only shrinks what is laid off in the plane.
+    own = t.step[resolution] / math.sqrt(3.0)
+    slack = own
+    for r in range(SEED_RESOLUTION + 1, resolution + 1):
+        slack += t.step[r]
+    wide = np.empty(len(radii))
+    count = 0
+    _squared_chords(radii, slack, limits)
+    _squared_chords(radii, slack + t.group_radius.max(), wide)
+    for g in range(len(t.group_radius)):
+        if not _near(t.group_center[g, 0], t.group_center[g, 1], t.group_center[g, 2], places, wide):
+            continue
+        for i in range(t.group_start[g], t.group_start[g + 1]):
+            px, py, pz, _ = direction(t, t.seed_face[i], t.seed_x[i], t.seed_y[i])
+            if _near(px, py, pz, places, limits):
+                if count == room:
+                    return -1
+                out.cell[count] = t.seed_cell[i]
+                out.face[count] = t.seed_face[i]
+                out.turn[count] = t.seed_turn[i]
+                out.x[count] = t.seed_x[i]
+                out.y[count] = t.seed_y[i]
+                count += 1
+    for r in range(SEED_RESOLUTION + 1, resolution + 1):
+        for i in range(count):
+            _copy(out, i, spare, i)
+        above, count = count, 0
+        slack -= t.step[r]
+        _squared_chords(radii, slack, limits)
+        for i in range(above):
+            if count + 7 > room:
+                return -1
+            put_children(t, spare.cell[i], spare.face[i], spare.turn[i], spare.x[i], spare.y[i], r, out, count)
+            to = count
+            for k in range(count, count + 7):
+                px, py, pz, _ = direction(t, out.face[k], out.x[k], out.y[k])
+                if _near(px, py, pz, places, limits):
+                    _copy(out, k, out, to)
+                    to += 1
+            count = to
+        _squared_chords(radii, slack + 2 * t.step[r], wide)
+        for p in range(12):
+            if not _near(t.pentagon_center[p, 0], t.pentagon_center[p, 1], t.pentagon_center[p, 2], places, wide):
+                continue
+            for k in range(5):
+                px, py, pz, _ = direction(t, t.below_face[r, p, k], t.below_x[r, p, k], t.below_y[r, p, k])
+                if _near(px, py, pz, places, limits):
+                    if count == room:
+                        return -1
+                    out.cell[count] = t.below_cell[r, p, k]
+                    out.face[count] = t.below_face[r, p, k]
+                    out.turn[count] = t.below_turn[r, p, k]
+                    out.x[count] = t.below_x[r, p, k]
+                    out.y[count] = t.below_y[r, p, k]
+                    count += 1
+    return count

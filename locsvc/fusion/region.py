@@ -1,45 +1,44 @@
-"""From the posterior to what a dispatcher reads: region, position, radius, ellipse, other modes.
-
-All of it for all calls of a batch at once, on flat arrays of leaves. Masses are counted in whole numbers of 2^-40, so
-that sums along the whole batch are exact and a call's answer does not hang on its neighbours in it.
-"""
+"""From the posterior to what a dispatcher reads: region, position, radius, ellipse, other modes; each call by itself."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.fusion import lattice
-from locsvc.fusion.leaves import order_within_calls
-from locsvc.fusion.modes import Modes, find_modes
-from locsvc.geo import latitudes_longitudes, local_axes
+from locsvc.fusion.compiled import bits_of_float, compiled, inlined
+from locsvc.fusion.evaluation import axes_at
+from locsvc.fusion.lattice import FINEST
+from locsvc.fusion.leaves import Leaves
+from locsvc.fusion.modes import put_modes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from locsvc.fusion.grid import Posterior
-    from locsvc.fusion.leaves import Leaves
 
-    Bools = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
     Cells = npt.NDArray[np.uint64]
 
-UNIT = 1 << 40
 # Modes are looked for in the set that holds at least this: a second place with a few percent is worth telling.
 MODE_CONFIDENCE = 0.98
 MEDIAN_STEPS = 6
+# Mass that sums of rounded shares may miss the asked confidence by.
+_ROUNDING = 1e-9
+# Columns of a call's numbers.
+LAT, LNG, RADIUS, MAJOR, MINOR, ORIENTATION, MASS, AREA, REACH = range(9)
 
 
 @dataclass(slots=True)
 class Answers:
     """The numbers of each call, (calls,) unless told otherwise; degrees, metres.
 
-    `in_region` (leaves,) marks the leaves of the region; `mode_of_leaf` (leaves,) int64 is 0 for the dominant mode,
-    1, 2, ... for others, -1 for leaves outside of all. `modes` lists the other modes.
+    The region of a call is its first `region_leaves` leaves; `reach_m` is how far from the position they end.
+    `mode_of_leaf` (leaves,) int64 is 0 for the dominant mode, 1, 2, ... for others, -1 for leaves outside of all.
+    `modes` lists the other modes, heaviest first: rows `mode_starts[call]` to `mode_starts[call + 1]`.
     """
 
     latitude_deg: Floats
@@ -50,11 +49,27 @@ class Answers:
     orientation_deg: Floats
     region_mass: Floats
     region_area_m2: Floats
-    in_region: Bools
+    reach_m: Floats
+    region_leaves: Ints
     mode_of_leaf: Ints
-    modes: list[list[Mode]]
-    east_m: Floats  # (leaves,) of each leaf from its call's position
-    north_m: Floats
+    modes: Modes
+
+
+@dataclass(slots=True)
+class Modes:
+    """Other places of all calls, (modes,): degrees, mass, radius in metres; `starts` (calls + 1,)."""
+
+    latitude_deg: Floats
+    longitude_deg: Floats
+    mass: Floats
+    radius_m: Floats
+    starts: Ints
+
+    def of(self, call: int) -> list[Mode]:
+        """The modes of a call but the dominant one, heaviest first."""
+        rows = slice(int(self.starts[call]), int(self.starts[call + 1]))
+        columns = (self.latitude_deg, self.longitude_deg, self.mass, self.radius_m)
+        return [Mode(*values) for values in zip(*(c[rows].tolist() for c in columns), strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,18 @@ class Mode:
     longitude_deg: float
     mass: float
     radius_m: float
+
+
+class _Call(NamedTuple):
+    """Leaves of one call, densest first; coordinates in metres are set along the way."""
+
+    anchor: Floats
+    mass: Floats
+    area_m2: Floats
+    vectors: Floats
+    east_m: Floats
+    north_m: Floats
+    key: Cells
 
 
 def answer(posterior: Posterior, confidence: Floats) -> Answers:
@@ -78,168 +105,221 @@ def answer(posterior: Posterior, confidence: Floats) -> Answers:
         (calls,) float64, 0.5 to 0.999, of region, radius and ellipse.
     """
     leaves = posterior.leaves
-    calls = len(leaves.starts)
-    mass = np.rint(leaves.mass * UNIT).astype(np.int64)
-    before = _before(mass, leaves)
-    wanted = np.rint(confidence * UNIT).astype(np.int64)
-    total = np.add.reduceat(mass, leaves.starts)
-    in_region = before < np.minimum(wanted, total)[leaves.call]
-    near = before < np.minimum(np.maximum(wanted, round(MODE_CONFIDENCE * UNIT)), total)[leaves.call]
-    east, north = _local(posterior)
-    modes = find_modes(leaves, in_region, near, east, north)
-    chosen = in_region & (modes.of_leaf == 0)
-    lat, lng, east, north = _medians(posterior, chosen, east, north)
-    region_mass = np.add.reduceat(np.where(in_region, mass, 0), leaves.starts) / UNIT
-    area = np.add.reduceat(np.where(in_region, leaves.area_m2, 0.0), leaves.starts)
-    radius = radius_holding(leaves, mass, np.hypot(east, north), wanted)
-    major, minor, orientation = _ellipses(leaves, chosen, east, north)
-    others = _others(posterior, modes, confidence, calls)
-    return Answers(
-        lat,
-        lng,
-        radius,
-        major,
-        minor,
-        orientation,
-        np.minimum(region_mass, 1.0),
-        area,
-        in_region,
-        modes.of_leaf,
-        others,
-        east,
-        north,
+    calls = len(leaves.starts) - 1
+    numbers = np.empty((9, calls))
+    region, count = np.empty(calls, np.int64), np.empty(calls, np.int64)
+    of_leaf = np.empty(len(leaves.cell), np.int64)
+    confidence = np.asarray(confidence, np.float64)
+    anchor = posterior.pieces.anchor
+    _answer_calls(
+        anchor, leaves.starts, leaves.mass, leaves.area_m2, leaves.vectors, confidence, numbers, region, of_leaf, count
     )
+    starts = np.zeros(calls + 1, np.int64)
+    np.cumsum(count - 1, out=starts[1:])
+    modes = np.empty((4, int(starts[-1])))
+    if starts[-1]:
+        _list_modes(
+            anchor, leaves.starts, leaves.mass, leaves.area_m2, leaves.vectors, confidence, of_leaf, starts, modes
+        )
+    return Answers(*numbers, region, of_leaf, Modes(*modes, starts))
 
 
-def _before(mass: Ints, leaves: Leaves) -> Ints:
-    """Mass of the denser leaves of the same call, in units."""
-    cumulative = np.cumsum(mass) - mass
-    result: Ints = cumulative - cumulative[leaves.starts][leaves.call]
-    return result
+@compiled
+def _answer_calls(
+    anchor: Floats,
+    starts: Ints,
+    mass: Floats,
+    area_m2: Floats,
+    vectors: Floats,
+    confidence: Floats,
+    numbers: Floats,
+    region: Ints,
+    of_leaf: Ints,
+    modes: Ints,
+) -> None:
+    """Fills the numbers (9, calls), leaves in the region and number of modes (calls,) of all calls."""
+    most = 0
+    for call in range(len(confidence)):
+        most = max(most, starts[call + 1] - starts[call])
+    east, north, key = np.empty(most), np.empty(most), np.empty(most, np.uint64)
+    for call in range(len(confidence)):
+        a, b = starts[call], starts[call + 1]
+        one = _Call(anchor[call], mass[a:b], area_m2[a:b], vectors[a:b], east, north, key)
+        region[call], modes[call] = _answer_call(one, confidence[call], numbers[:, call], of_leaf[a:b])
 
 
-def _local(posterior: Posterior) -> tuple[Floats, Floats]:
-    """East and north of each leaf from its call's anchor, metres."""
-    anchor_lat, anchor_lng = latitudes_longitudes(posterior.prepared.anchor)
-    axis_e, axis_n = local_axes(anchor_lat, anchor_lng)
-    leaves = posterior.leaves
-    east = np.zeros(len(leaves.call))
-    north = np.zeros(len(leaves.call))
-    for axis in range(3):
-        east += leaves.vectors[axis] * axis_e[leaves.call, axis]
-        north += leaves.vectors[axis] * axis_n[leaves.call, axis]
-    return east, north
+@compiled
+def _answer_call(c: _Call, confidence: float, out: Floats, of_leaf: Ints) -> tuple[int, int]:
+    """Fills one call's numbers and modes; leaves in its region, and how many modes there are."""
+    n = len(c.mass)
+    region = near = 0
+    held = 0.0
+    for i in range(n):
+        if held < confidence - _ROUNDING:
+            region = i + 1
+            out[MASS] = held + c.mass[i]
+        if held < max(confidence, MODE_CONFIDENCE) - _ROUNDING:
+            near = i + 1
+        held += c.mass[i]
+    out[MASS] = min(out[MASS], 1.0)
+    area = 0.0
+    for i in range(region):
+        area += c.area_m2[i]
+    out[AREA] = area
+    _measure_from(c, c.anchor[0], c.anchor[1], c.anchor[2], c.anchor)
+    modes = put_modes(c.mass, c.area_m2, c.east_m, c.north_m, region, near, of_leaf)
+    x, y, z = _median(c, region, of_leaf)
+    out[LAT], out[LNG] = math.degrees(math.atan2(z, math.sqrt(x * x + y * y))), math.degrees(math.atan2(y, x))
+    _measure_from(c, x, y, z, c.anchor)
+    _put_ellipse(c, region, of_leaf, out)
+    reach = 0.0
+    for i in range(region):
+        reach = max(reach, math.sqrt(c.east_m[i] ** 2 + c.north_m[i] ** 2) + math.sqrt(c.area_m2[i]))
+    out[REACH] = reach
+    out[RADIUS] = radius_holding(c, confidence)
+    return region, modes
 
 
-def _medians(posterior: Posterior, chosen: Bools, east: Floats, north: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Geometric median of the chosen leaves of each call, degrees, and all leaves relative to it, metres.
+@inlined
+def _measure_from(c: _Call, x: float, y: float, z: float, anchor: Floats) -> None:
+    """Sets east and north of all leaves from a unit vector, metres in the tangent plane there."""
+    e0, e1, n0, n1, n2, _ = axes_at(x, y, z)
+    sx, sy, sz = anchor[0] - x, anchor[1] - y, anchor[2] - z
+    for i in range(len(c.mass)):
+        vx, vy, vz = c.vectors[i, 0] + sx, c.vectors[i, 1] + sy, c.vectors[i, 2] + sz
+        c.east_m[i] = vx * e0 + vy * e1
+        c.north_m[i] = vx * n0 + vy * n1 + vz * n2
+
+
+@compiled
+def _median(c: _Call, region: int, of_leaf: Ints) -> tuple[float, float, float]:
+    """Geometric median of the region's dominant mode, a unit vector; leaves are measured from the anchor.
 
     Weiszfeld's iteration from the mean; each leaf's distance has its own half size added, so that it never vanishes.
-    Far from the anchor the tangent plane is left and made anew at the median.
     """
-    leaves = posterior.leaves
-    part = np.nonzero(chosen)[0]
-    call = leaves.call[part]
-    starts = np.searchsorted(call, np.arange(len(leaves.starts)))
-    weight, e, n = leaves.mass[part], east[part], north[part]
-    size2 = leaves.area_m2[part] / 8
-    total = np.add.reduceat(weight, starts)
-    me, mn = np.add.reduceat(weight * e, starts) / total, np.add.reduceat(weight * n, starts) / total
+    total = me = mn = 0.0
+    for i in range(region):
+        if of_leaf[i] == 0:
+            total += c.mass[i]
+            me += c.mass[i] * c.east_m[i]
+            mn += c.mass[i] * c.north_m[i]
+    me, mn = me / total, mn / total
     for _ in range(MEDIAN_STEPS):
-        pull = weight / np.sqrt((e - me[call]) ** 2 + (n - mn[call]) ** 2 + size2)
-        total = np.add.reduceat(pull, starts)
-        me, mn = np.add.reduceat(pull * e, starts) / total, np.add.reduceat(pull * n, starts) / total
-    # Back to the globe: the leaf's own vector, moved by what the median is off it, is good at any distance.
-    anchor = posterior.prepared.anchor
-    anchor_lat, anchor_lng = latitudes_longitudes(anchor)
-    axis_e, axis_n = local_axes(anchor_lat, anchor_lng)
-    per_e = np.sum(axis_e * axis_e, axis=1)
-    per_n = np.sum(axis_n * axis_n, axis=1)
-    off = axis_e * (me / per_e)[:, None] + axis_n * (mn / per_n)[:, None]
+        total = se = sn = 0.0
+        for i in range(region):
+            if of_leaf[i] == 0:
+                de, dn = c.east_m[i] - me, c.north_m[i] - mn
+                pull = c.mass[i] / math.sqrt(de * de + dn * dn + c.area_m2[i] / 8.0)
+                total += pull
+                se += pull * c.east_m[i]
+                sn += pull * c.north_m[i]
+        me, mn = se / total, sn / total
+    ax, ay, az = c.anchor[0], c.anchor[1], c.anchor[2]
+    e0, e1, n0, n1, n2, _ = axes_at(ax, ay, az)
+    ke, kn = me / (e0 * e0 + e1 * e1), mn / (n0 * n0 + n1 * n1 + n2 * n2)
+    ox, oy, oz = e0 * ke + n0 * kn, e1 * ke + n1 * kn, n2 * kn
     # The chord's third side: how far the sphere has bent away below the tangent plane.
-    flat2 = np.minimum(np.sum(off * off, axis=1), 1.0)
-    place = anchor * np.sqrt(1.0 - flat2)[:, None] + off
-    lat, lng = latitudes_longitudes(place)
-    axis_e, axis_n = local_axes(lat, lng)
-    e2, n2 = np.zeros(len(leaves.call)), np.zeros(len(leaves.call))
-    shift = anchor - place
-    for axis in range(3):
-        relative = leaves.vectors[axis] + shift[leaves.call, axis]
-        e2 += relative * axis_e[leaves.call, axis]
-        n2 += relative * axis_n[leaves.call, axis]
-    return lat, lng, e2, n2
+    fall = math.sqrt(1.0 - min(ox * ox + oy * oy + oz * oz, 1.0))
+    x, y, z = ax * fall + ox, ay * fall + oy, az * fall + oz
+    size = math.sqrt(x * x + y * y + z * z)
+    return x / size, y / size, z / size
 
 
-def radius_holding(leaves: Leaves, mass: Ints, distance_m: Floats, wanted: Ints) -> Floats:
-    """Radius, (calls,) metres, of the circle around the position that holds `wanted` units of mass.
+@compiled
+def radius_holding(c: _Call, wanted: float) -> float:
+    """Radius, metres, of the circle around the position that holds the mass `wanted`; leaves are measured from there.
 
     A leaf counts from half of its mass at its centre: between two leaves the mass is taken to rise evenly.
     """
-    order = order_within_calls(leaves.call, distance_m.astype(np.float32).view(np.uint32))
-    sorted_mass = mass[order]
-    inclusive = np.cumsum(sorted_mass)
-    base = (inclusive - sorted_mass)[leaves.starts]
-    middle = inclusive - base[leaves.call] - sorted_mass // 2
-    below = middle < wanted[leaves.call]
-    count = np.add.reduceat(below.astype(np.int64), leaves.starts)
-    last = leaves.ends() - 1
-    high = np.minimum(leaves.starts + count, last)
-    low = np.maximum(high - 1, leaves.starts)
-    d = distance_m[order]
-    rise = (middle[high] - middle[low]).astype(float)
-    part = np.where(rise > 0, (wanted - middle[low]) / np.where(rise > 0, rise, 1.0), 1.0)
-    size = np.sqrt(leaves.area_m2[order[high]] / math.pi)
-    # One leaf alone: its own size; beyond the last leaf nothing is known to be.
-    result: Floats = np.maximum(d[low] + np.clip(part, 0.0, 1.0) * (d[high] - d[low]), np.where(high == low, size, 0.0))
-    return result
+    n = len(c.mass)
+    for i in range(n):
+        square = np.float32(c.east_m[i] * c.east_m[i] + c.north_m[i] * c.north_m[i])
+        c.key[i] = (np.uint64(bits_of_float(square)) << np.uint64(32)) | np.uint64(i)
+    c.key[:n].sort()
+    held = before = 0.0
+    last = -1
+    for k in range(n):
+        i = np.int64(c.key[k] & np.uint64(0xFFFFFFFF))
+        middle = held + c.mass[i] / 2.0
+        distance = math.sqrt(c.east_m[i] * c.east_m[i] + c.north_m[i] * c.north_m[i])
+        if middle >= wanted or k == n - 1:
+            if last < 0:
+                # One leaf alone: its own size.
+                return max(distance, math.sqrt(c.area_m2[i] / math.pi))
+            inner = math.sqrt(c.east_m[last] * c.east_m[last] + c.north_m[last] * c.north_m[last])
+            rise = middle - before
+            part = min(max((wanted - before) / rise, 0.0), 1.0) if rise > 0.0 else 1.0
+            # Beyond the last leaf nothing is known to be.
+            return inner + part * (distance - inner)
+        held += c.mass[i]
+        before, last = middle, i
+    return 0.0
 
 
-def _ellipses(leaves: Leaves, chosen: Bools, east: Floats, north: Floats) -> tuple[Floats, Floats, Floats]:
+@compiled
+def _put_ellipse(c: _Call, region: int, of_leaf: Ints, out: Floats) -> None:
     """Half axes (metres) and direction (degrees) of the ellipse with the inertia of the region's dominant mode.
 
     A full ellipse has twice its standard deviations as half axes; the region of one mode is nearly full.
     """
-    weight = np.where(chosen, leaves.area_m2, 0.0)
-    total = np.add.reduceat(weight, leaves.starts)
-    me = np.add.reduceat(weight * east, leaves.starts) / total
-    mn = np.add.reduceat(weight * north, leaves.starts) / total
-    de, dn = east - me[leaves.call], north - mn[leaves.call]
-    # A hexagon's own inertia: nothing is narrower than a cell.
-    own = np.add.reduceat(weight * leaves.area_m2, leaves.starts) / total * (5 / (36 * math.sqrt(3)))
-    ee = np.add.reduceat(weight * de * de, leaves.starts) / total + own
-    en = np.add.reduceat(weight * de * dn, leaves.starts) / total
-    nn = np.add.reduceat(weight * dn * dn, leaves.starts) / total + own
-    mean, half = (ee + nn) / 2, np.hypot((ee - nn) / 2, en)
+    total = me = mn = own = 0.0
+    for i in range(region):
+        if of_leaf[i] == 0:
+            area = c.area_m2[i]
+            total += area
+            me += area * c.east_m[i]
+            mn += area * c.north_m[i]
+            # A hexagon's own inertia: nothing is narrower than a cell.
+            own += area * area
+    me, mn, own = me / total, mn / total, own / total * (5.0 / (36.0 * math.sqrt(3.0)))
+    ee = en = nn = 0.0
+    for i in range(region):
+        if of_leaf[i] == 0:
+            de, dn = c.east_m[i] - me, c.north_m[i] - mn
+            ee += c.area_m2[i] * de * de
+            en += c.area_m2[i] * de * dn
+            nn += c.area_m2[i] * dn * dn
+    ee, en, nn = ee / total + own, en / total, nn / total + own
+    mean, half = (ee + nn) / 2.0, math.hypot((ee - nn) / 2.0, en)
+    out[MAJOR], out[MINOR] = 2.0 * math.sqrt(mean + half), 2.0 * math.sqrt(max(mean - half, own))
     # Major axis clockwise from north: half the angle of (nn - ee, 2 en).
-    orientation = np.degrees(np.arctan2(2 * en, nn - ee)) / 2 % 180.0
-    return 2 * np.sqrt(mean + half), 2 * np.sqrt(np.maximum(mean - half, own)), orientation
+    out[ORIENTATION] = (math.degrees(math.atan2(2.0 * en, nn - ee)) / 2.0) % 180.0
 
 
-def _others(posterior: Posterior, modes: Modes, confidence: Floats, calls: int) -> list[list[Mode]]:
-    """Modes but the dominant one, heaviest first."""
-    result: list[list[Mode]] = [[] for _ in range(calls)]
-    if not len(modes.call):
-        return result
-    leaves = posterior.leaves
-    anchor_lat, anchor_lng = latitudes_longitudes(posterior.prepared.anchor)
-    axis_e, axis_n = local_axes(anchor_lat, anchor_lng)
-    for call, number, mass in zip(modes.call.tolist(), modes.number.tolist(), modes.mass.tolist(), strict=True):
-        rows = slice(leaves.starts[call], leaves.ends()[call])
-        mine = np.nonzero(modes.of_leaf[rows] == number)[0] + leaves.starts[call]
-        vectors = leaves.vectors[:, mine].astype(float)
-        weight = leaves.mass[mine]
-        center = (vectors @ weight) / weight.sum() + posterior.prepared.anchor[call]
-        lat, lng = latitudes_longitudes(center)
-        axis_e, axis_n = local_axes(lat, lng)
-        relative = vectors + (posterior.prepared.anchor[call] - center / np.linalg.norm(center))[:, None]
-        distance = np.hypot(axis_e @ relative, axis_n @ relative)
-        order = np.argsort(distance, kind="stable")
-        cumulative = np.cumsum(weight[order])
-        at = int(np.searchsorted(cumulative, confidence[call] * cumulative[-1]))
-        at = min(at, len(order) - 1)
-        radius = distance[order[at]] + 0.5 * math.sqrt(leaves.area_m2[mine[order[at]]] / math.pi)
-        result[call].append(Mode(float(lat), float(lng), mass, float(radius)))
-    return result
+@compiled
+def _list_modes(
+    anchor: Floats,
+    starts: Ints,
+    mass: Floats,
+    area_m2: Floats,
+    vectors: Floats,
+    confidence: Floats,
+    of_leaf: Ints,
+    mode_starts: Ints,
+    out: Floats,
+) -> None:
+    """Fills latitude, longitude, mass and radius (4, modes) of all modes but the dominant ones."""
+    for call in range(len(confidence)):
+        a, b = starts[call], starts[call + 1]
+        for number in range(1, mode_starts[call + 1] - mode_starts[call] + 1):
+            rows = a + np.flatnonzero(of_leaf[a:b] == number)
+            east, north, key = np.empty(len(rows)), np.empty(len(rows)), np.empty(len(rows), np.uint64)
+            whole = mass[rows].sum()
+            one = _Call(anchor[call], mass[rows] / whole, area_m2[rows], vectors[rows], east, north, key)
+            x, y, z = anchor[call, 0], anchor[call, 1], anchor[call, 2]
+            for i in range(len(rows)):
+                x += one.mass[i] * one.vectors[i, 0]
+                y += one.mass[i] * one.vectors[i, 1]
+                z += one.mass[i] * one.vectors[i, 2]
+            size = math.sqrt(x * x + y * y + z * z)
+            x, y, z = x / size, y / size, z / size
+            _measure_from(one, x, y, z, anchor[call])
+            at = mode_starts[call] + number - 1
+            out[0, at] = math.degrees(math.atan2(z, math.sqrt(x * x + y * y)))
+            out[1, at] = math.degrees(math.atan2(y, x))
+            out[2, at] = whole
+            # A mode is not seen finer than its cells.
+            out[3, at] = max(radius_holding(one, confidence[call]), 0.5 * math.sqrt(area_m2[rows].min() / math.pi))
 
 
 @dataclass(slots=True)
@@ -251,40 +331,65 @@ class CompactCells:
     finest: Ints  # (calls,) resolution
 
 
-def compact(leaves: Leaves, in_region: Bools) -> CompactCells:
-    """The region's cells with seven siblings replaced by their parent, again and again."""
-    calls = len(leaves.starts)
-    call, cell = leaves.call[in_region], leaves.cell[in_region]
-    resolution = lattice.resolution_of(cell)
-    first = np.searchsorted(call, np.arange(calls))
-    finest = np.maximum.reduceat(resolution, first)
-    kept_call: list[Ints] = []
-    kept_cell: list[Cells] = []
-    level = int(resolution.max())
-    at = resolution == level
-    now_call, now_cell = call[at], cell[at]
-    lowest = int(resolution.min())
-    while True:
-        order = np.lexsort((now_cell, now_call))
-        now_call, now_cell = now_call[order], now_cell[order]
-        parent = lattice.parents(now_cell, level - 1) if level > 0 else now_cell
-        whole = np.zeros(len(now_cell), bool)
-        if level > 0 and len(now_cell) >= 7:
+def compact(leaves: Leaves, region_leaves: Ints) -> CompactCells:
+    """The cells of each call's first `region_leaves` leaves, seven siblings replaced by their parent, again and again."""
+    calls = len(leaves.starts) - 1
+    starts = np.zeros(calls + 1, np.int64)
+    finest = np.empty(calls, np.int64)
+    cell = np.empty(int(region_leaves.sum()), np.uint64)
+    _compact_calls(leaves.cell, leaves.starts, region_leaves, cell, starts, finest)
+    return CompactCells(cell[: starts[-1]], starts, finest)
+
+
+@compiled
+def _compact_calls(cell: Cells, starts: Ints, region: Ints, out: Cells, ends: Ints, finest: Ints) -> None:
+    used = 0
+    for call in range(len(region)):
+        mine = cell[starts[call] : starts[call] + region[call]].copy()
+        finest[call], kept = _compact_call(mine)
+        mine[:kept].sort()
+        for i in range(kept):
+            out[used + i] = mine[i]
+        used += kept
+        ends[call + 1] = used
+
+
+@compiled
+def _compact_call(cells: Cells) -> tuple[int, int]:
+    """Compacts cells in place, to the front; their finest resolution before, and how many are left."""
+    count = len(cells)
+    finest, coarsest = 0, FINEST
+    for i in range(count):
+        resolution = np.int64((cells[i] >> np.uint64(52)) & np.uint64(15))
+        finest, coarsest = max(finest, resolution), min(coarsest, resolution)
+    level = finest
+    now, merged = np.empty(count, np.uint64), 1
+    while level > 0 and (level >= coarsest or merged):
+        # Cells of this level to `now`, the others stay in front.
+        rest = mine = 0
+        for i in range(count):
+            if np.int64((cells[i] >> np.uint64(52)) & np.uint64(15)) == level:
+                now[mine] = cells[i]
+                mine += 1
+            else:
+                cells[rest] = cells[i]
+                rest += 1
+        now[:mine].sort()
+        shift = np.uint64(3 * (FINEST - level))
+        digits = np.uint64(7) << shift
+        i = merged = 0
+        count = rest
+        while i < mine:
             # Siblings are neighbours in the order; seven in a row with one parent are all of them.
-            full = np.nonzero((parent[:-6] == parent[6:]) & (now_call[:-6] == now_call[6:]))[0]
-            for k in range(7):
-                whole[full + k] = True
-            above_call, above_cell = now_call[full], parent[full]
-        else:
-            above_call, above_cell = now_call[:0], now_cell[:0]
-        kept_call.append(now_call[~whole])
-        kept_cell.append(now_cell[~whole])
+            if i + 6 < mine and (now[i] | digits) == (now[i + 6] | digits):
+                cells[count] = ((now[i] & np.uint64(0xFF0FFFFFFFFFFFFF)) | digits) | (
+                    np.uint64(level - 1) << np.uint64(52)
+                )
+                merged += 1
+                i += 7
+            else:
+                cells[count] = now[i]
+                i += 1
+            count += 1
         level -= 1
-        if level < 0 or (level < lowest and not len(above_cell)):
-            break
-        at = resolution == level
-        now_call, now_cell = np.concatenate((above_call, call[at])), np.concatenate((above_cell, cell[at]))
-    call, cell = np.concatenate(kept_call), np.concatenate(kept_cell)
-    order = np.lexsort((cell, call))
-    call, cell = call[order], cell[order]
-    return CompactCells(cell, np.searchsorted(call, np.arange(calls + 1)), finest)
+    return finest, count

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from locsvc.fusion.agreement import agreement_of
 from locsvc.fusion.claims import gather, of_bands, of_cells, of_ellipses, of_lines, of_plans, of_polygons
 from locsvc.fusion.grid import Posterior, locate
 from locsvc.fusion.parameters import Parameters
@@ -35,7 +36,6 @@ from locsvc.model import (
 )
 from locsvc.reference.calibration import read_calibration
 from locsvc.resolver import explain
-from locsvc.resolver.agreement import agreement_of
 from locsvc.resolver.altitude import altitude_of
 from locsvc.resolver.cells import CellAsked, CellRows, cell_claims, claim_cells, read_scan
 from locsvc.resolver.devices import (
@@ -164,7 +164,7 @@ class Resolver:
         posterior = locate(densities, len(located), confidence)
         answers = answer(posterior, confidence)
         return _Fused(
-            posterior, answers, compact(posterior.leaves, answers.in_region), row_of_call.tolist(), slot_of_piece
+            posterior, answers, compact(posterior.leaves, answers.region_leaves), row_of_call.tolist(), slot_of_piece
         )
 
     def _estimates(
@@ -341,8 +341,11 @@ def _explain(notes: Notes, fused: _Fused | None, parameters: Parameters) -> _Exp
     conflict = [False] * calls
     altitudes: list[list[tuple[float, float | None, str, float]]] = [[] for _ in range(calls)]
     of_slot: dict[int, tuple[float, float, float, float]] = {}
+    several_places = [False] * calls
     if fused is not None:
-        d = fused.posterior.prepared.densities
+        others = np.diff(fused.answers.modes.starts).tolist()
+        several_places = [row >= 0 and others[row] > 0 for row in fused.row_of_call]
+        d = fused.posterior.densities
         stands = agreement_of(fused.posterior)
         away = distance_m(
             d.latitude_deg, d.longitude_deg, fused.answers.latitude_deg[d.call], fused.answers.longitude_deg[d.call]
@@ -358,7 +361,7 @@ def _explain(notes: Notes, fused: _Fused | None, parameters: Parameters) -> _Exp
             continue
         trust, agreement, share, away_m = stand
         stale = slot.age_s > parameters.time["stale_s"]
-        several = fused is not None and bool(fused.answers.modes[fused.row_of_call[slot.call]])
+        several = several_places[slot.call]
         against = explain.in_conflict(trust, agreement, several_places=several)
         contributions[slot.call].append(
             explain.placed(slot, trust, agreement, share, away_m, stale=stale, conflict=against)
@@ -380,5 +383,5 @@ def _place(row: int, fused: _Fused) -> tuple[LatLng, Ellipse, Region, tuple[Alte
         position,
         Ellipse(position, float(a.semi_major_m[row]), float(a.semi_minor_m[row]), float(a.orientation_deg[row])),
         Region(int(c.finest[row]), tuple(cells), float(a.region_mass[row]), float(a.region_area_m2[row])),
-        tuple(Alternative(LatLng(m.latitude_deg, m.longitude_deg), m.mass, m.radius_m) for m in a.modes[row]),
+        tuple(Alternative(LatLng(m.latitude_deg, m.longitude_deg), m.mass, m.radius_m) for m in a.modes.of(row)),
     )

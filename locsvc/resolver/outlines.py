@@ -28,13 +28,13 @@ DRAWN_MASS = 0.999
 
 def trace_of(call: int, posterior: Posterior, slots: list[Slot], confidence: float) -> Trace:
     """Cells of one call's posterior, densest first, and the outlines of its pieces (`slots` in the order of pieces)."""
-    leaves, d = posterior.leaves, posterior.prepared.densities
-    start, end = int(leaves.starts[call]), int(leaves.ends()[call])
-    mass = leaves.mass[start:end]
+    leaves, d = posterior.leaves, posterior.densities
+    rows = leaves.rows(call)
+    mass = leaves.mass[rows]
     count = int(np.searchsorted(np.cumsum(mass), DRAWN_MASS)) + 1
     pieces = np.nonzero(d.call == call)[0].tolist()
     outlines = tuple(Outline(slots[k].evidence_id, slots[k].part, _rings(d, k, confidence)) for k in pieces)
-    cells = leaves.cell[start:end][:count]
+    cells = leaves.cell[rows][:count]
     return Trace(tuple(cells.tolist()), tuple(mass[:count].tolist()), outlines)
 
 

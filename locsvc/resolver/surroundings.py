@@ -42,14 +42,11 @@ def area_shares(reference: Reference, posterior: Posterior, answers: Answers) ->
 
     A region whose bounding circle lies wholly in one set of areas is answered at once; the others leaf by leaf.
     """
-    leaves = posterior.leaves
-    calls = len(leaves.starts)
+    calls = len(answers.radius_m)
     areas = reference.areas
     if areas is None:
         return [()] * calls
-    reach = np.hypot(answers.east_m, answers.north_m) + np.sqrt(leaves.area_m2)
-    radius = np.maximum.reduceat(np.where(answers.in_region, reach, 0.0), leaves.starts)
-    whole = areas.undivided_among(answers.latitude_deg, answers.longitude_deg, radius).tolist()
+    whole = areas.undivided_among(answers.latitude_deg, answers.longitude_deg, answers.reach_m).tolist()
     divided = np.array([i for i, w in enumerate(whole) if w < 0], dtype=np.int64)
     shares = _shares(reference, posterior, answers, divided)
     combinations = areas.combinations
@@ -65,10 +62,9 @@ def _shares(
     areas, leaves = reference.areas, posterior.leaves
     if areas is None or not len(calls):
         return {}
-    wanted = np.zeros(len(leaves.starts), bool)
-    wanted[calls] = True
-    at = np.nonzero(answers.in_region & wanted[leaves.call])[0]
-    vectors = leaves.vectors[:, at].T.astype(np.float64) + posterior.prepared.anchor[leaves.call[at]]
+    starts, counts = leaves.starts[calls], answers.region_leaves[calls]
+    at = np.concatenate([np.arange(a, a + n) for a, n in zip(starts.tolist(), counts.tolist(), strict=True)])
+    vectors = leaves.vectors[at] + posterior.pieces.anchor[leaves.call[at]]
     point, area = areas.locate(*latitudes_longitudes(vectors))
     call, mass = leaves.call[at[point]], leaves.mass[at[point]]
     key, slot = np.unique(call * len(areas.names) + area, return_inverse=True)

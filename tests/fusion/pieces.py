@@ -174,4 +174,4 @@ def fused(made: list[Made], calls: int = 1, confidence: float | Floats = 0.9) ->
     wanted = np.broadcast_to(np.asarray(confidence, float), (calls,)).copy()
     posterior = locate(gathered(made), calls, wanted)
     answers = answer(posterior, wanted)
-    return Fused(posterior, answers, compact(posterior.leaves, answers.in_region))
+    return Fused(posterior, answers, compact(posterior.leaves, answers.region_leaves))

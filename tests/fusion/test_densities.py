@@ -12,8 +12,14 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locsvc.fusion.densities import signed_distance_m
-from locsvc.fusion.evaluation import Evaluation, evaluate, log_all_wrong, prepare
+from locsvc.fusion.evaluation import (
+    LOG_REFERENCE,
+    Evaluation,
+    add_log_all_wrong,
+    evaluate,
+    pieces_of,
+    signed_distance_m,
+)
 from locsvc.geo import local_axes, unit_vectors
 from locsvc.model import CellFallback, Radio
 from tests.fusion.pieces import ONE, bands, cells, circles, discs, ellipses, gathered, polygons
@@ -69,12 +75,10 @@ def at_plane(made: Made, east_m: Floats, north_m: Floats, blur_m2: float = 0.0) 
     """The evaluation at metres from the piece's centre, and the density, 1 / square metre."""
     d = gathered([made])
     axis_e, axis_n = local_axes(*HERE)
-    vectors = (east_m[:, None] * axis_e / np.sum(axis_e**2) + north_m[:, None] * axis_n / np.sum(axis_n**2)).T.reshape(
-        3, 1, -1
-    )
-    prepared = prepare(d, 1, unit_vectors(*HERE)[None, :])
-    seen = evaluate(prepared.of_calls(ONE), np.ascontiguousarray(vectors, np.float32), np.array([blur_m2]))
-    density = np.exp(seen.log_posterior[0].astype(float) + float(prepared.log_reference[0]))
+    vectors = east_m[:, None] * axis_e / np.sum(axis_e**2) + north_m[:, None] * axis_n / np.sum(axis_n**2)
+    pieces = pieces_of(d, 1)
+    seen = evaluate(pieces, 0, vectors, blur_m2)
+    density = np.exp(seen.log_posterior.astype(float) + float(pieces.piece[0, LOG_REFERENCE]))
     return seen, density
 
 
@@ -111,16 +115,13 @@ def test_finite_everywhere(name: str, parameters: Parameters, rng: np.random.Gen
     d = gathered([FAMILIES[name][0](parameters)])
     lat = np.concatenate((np.degrees(np.arcsin(rng.uniform(-1, 1, 500))), [-HERE[0], HERE[0], 90.0, -90.0, HERE[0]]))
     lng = np.concatenate((rng.uniform(-180, 180, 500), [HERE[1] + 180, HERE[1], 0.0, 0.0, HERE[1] + 180]))
-    anchor = unit_vectors(*HERE)
-    vectors = np.ascontiguousarray((unit_vectors(lat, lng) - anchor).T.reshape(3, 1, -1), np.float32)
-    prepared = prepare(d, 1, anchor[None, :])
-    with np.errstate(all="raise", under="ignore"):
-        for blur in (0.0, 1e12):
-            seen = evaluate(prepared.of_calls(ONE), vectors, np.array([blur]))
-            for values in (seen.log_posterior, seen.sharpness, seen.agreement):
-                assert np.isfinite(values).all()
-            assert (seen.sharpness >= 0).all()
-            assert ((seen.agreement >= 0) & (seen.agreement <= 1)).all()
+    vectors = unit_vectors(lat, lng) - unit_vectors(*HERE)
+    for blur in (0.0, 1e12):
+        seen = evaluate(pieces_of(d, 1), 0, vectors, blur)
+        for values in (seen.log_posterior, seen.sharpness, seen.agreement):
+            assert np.isfinite(values).all()
+        assert (seen.sharpness >= 0).all()
+        assert ((seen.agreement >= 0) & (seen.agreement <= 1)).all()
 
 
 @family
@@ -134,10 +135,11 @@ def test_background_wins_far_away(name: str, parameters: Parameters) -> None:
     student = share / (2 * math.pi * scale**2) * (1 + distance**2 / (2 * scale**2)) ** -2
     assert density == pytest.approx(student, rel=2e-3)
     # The same, from the part that is only about all pieces being wrong.
-    prepared = prepare(d, 1, unit_vectors(*HERE)[None, :])
+    pieces = pieces_of(d, 1)
     axis_e, _ = local_axes(*HERE)
-    places = (distance[:, None] * axis_e / np.sum(axis_e**2))[None]
-    wrong = np.exp(log_all_wrong(prepared, places)[0] + float(prepared.log_reference[0]))
+    log = np.full(len(distance), float(pieces.piece[0, LOG_REFERENCE]))
+    add_log_all_wrong(pieces, 0, unit_vectors(*HERE) + distance[:, None] * axis_e / np.sum(axis_e**2), log)
+    wrong = np.exp(log)
     assert wrong == pytest.approx(student, rel=2e-3)
 
 
@@ -216,12 +218,7 @@ def test_signed_distance_is_shapely_s(corners: list[tuple[float, float]], points
     if not polygon.is_valid or polygon.area < 100:
         return
     p = np.array(points)
-    got = signed_distance_m(
-        p[None, :, 0].astype(np.float32),
-        p[None, :, 1].astype(np.float32),
-        c[None, :, 0].astype(np.float32),
-        c[None, :, 1].astype(np.float32),
-    )[0]
+    got = np.array([signed_distance_m(east, north, c) for east, north in p.tolist()])
     place = shapely.points(p)
     distance = shapely.distance(polygon.exterior, place)
     expected = np.where(shapely.contains(polygon, place), distance, -distance)

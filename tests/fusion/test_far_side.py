@@ -1,11 +1,11 @@
-"""Wide claims on a round globe. (Copy to tests/fusion/ when mended.)"""
+"""Wide claims on a round globe."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from locsvc.fusion.evaluation import evaluate, prepare
+from locsvc.fusion.evaluation import evaluate, pieces_of
 from locsvc.fusion.parameters import Parameters
 from locsvc.geo import destination, distance_m, unit_vectors
 from tests.fusion.pieces import ONE, circles, discs, fused, gathered
@@ -27,8 +27,6 @@ def test_no_piece_speaks_for_the_other_side_of_the_globe(name: str, parameters: 
     d = gathered([FAMILIES[name][0](parameters)])
     anchor = unit_vectors(*HERE)
     lat, lng = destination(*HERE, 40.0, np.array([1e5, 1e6, 5e6, 9e6, 1.3e7, 1.7e7, 1.99e7]))
-    vectors = np.ascontiguousarray((unit_vectors(lat, lng) - anchor).T.reshape(3, 1, -1), np.float32)
-    prepared = prepare(d, 1, anchor[None, :])
-    seen = evaluate(prepared.of_calls(ONE), vectors, np.zeros(1))
-    assert (np.diff(seen.log_posterior[0]) < 0).all()
+    seen = evaluate(pieces_of(d, 1), 0, unit_vectors(lat, lng) - anchor, 0.0)
+    assert (np.diff(seen.log_posterior) < 0).all()
     assert seen.agreement.max() < 1e-3

@@ -10,12 +10,9 @@ import numpy as np
 import pytest
 
 from locsvc.fusion.densities import Densities
-from locsvc.fusion.evaluation import evaluate, prepare
+from locsvc.fusion.evaluation import evaluate, pieces_of
 from locsvc.fusion.grid import locate
-from locsvc.fusion.lattice import Frames, parents
-from locsvc.fusion.leaves import FlatLeaves, LeafPool
 from locsvc.fusion.region import answer, compact
-from locsvc.fusion.roots import Level, Seen
 from locsvc.geo import latitudes_longitudes, local_axes, unit_vectors
 from tests.fusion.pieces import circles, discs, gathered, lines
 
@@ -48,9 +45,9 @@ def density(d: Densities, east: Floats, north: Floats) -> Floats:
     lat, lng = d.latitude_deg[:1], d.longitude_deg[:1]
     axis_e, axis_n = local_axes(lat, lng)
     e, n = axis_e[0] / np.sum(axis_e**2), axis_n[0] / np.sum(axis_n**2)
-    vectors = (east[:, None] * e + north[:, None] * n).T[:, None, :].astype(np.float32)
-    rows = prepare(d, 1, unit_vectors(lat, lng)).of_calls(np.zeros(1, np.int64))
-    log = evaluate(rows, np.ascontiguousarray(vectors), np.zeros(1)).log_posterior[0].astype(float)
+    pieces = pieces_of(d, 1)
+    vectors = east[:, None] * e + north[:, None] * n + unit_vectors(lat, lng) - pieces.anchor[0]
+    log = evaluate(pieces, 0, vectors, 0.0).log_posterior.astype(float)
     result: Floats = np.exp(log - log.max())
     return result
 
@@ -114,7 +111,7 @@ def test_region_holds_what_it_says(parameters: Parameters, rng: np.random.Genera
     wanted = np.where(np.arange(calls) % 2 == 0, 0.9, 0.5)
     posterior = locate(d, calls, wanted)
     answers = answer(posterior, wanted)
-    cells = compact(posterior.leaves, answers.in_region)
+    cells = compact(posterior.leaves, answers.region_leaves)
     off, counted = [], 0
     for call in range(calls):
         alone = one_call(d, call)
@@ -158,34 +155,3 @@ def one_call(d: Densities, call: int) -> Densities:
 
 
 PIECE_COLUMNS = {"call", "latitude_deg", "longitude_deg", "outlier_share", "outlier_scale_m", "exponent"}
-
-
-@pytest.mark.parametrize("rounds", [1, 2])
-def test_what_is_opened_is_looked_into(
-    parameters: Parameters, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, rounds: int
-) -> None:
-    # Mass of a leaf that is opened and never looked into would be lost; the last round must not do so either.
-    opened: set[int] = set()
-    looked_into: set[int] = set()
-    really_open, really_keep = LeafPool.open, LeafPool.keep
-
-    def open_(pool: LeafPool, flat: FlatLeaves, at: npt.NDArray[np.int64]) -> Frames:
-        frames = really_open(pool, flat, at)
-        opened.update(frames.cell.tolist())
-        return frames
-
-    def keep(
-        pool: LeafPool, level: Level, seen: Seen, leaf: npt.NDArray[np.bool_], order: npt.NDArray[np.int64]
-    ) -> None:
-        for cells, valid, resolution in zip(level.frames.cell, level.valid, level.resolution.tolist(), strict=True):
-            looked_into.update(parents(cells[valid], resolution - 1).tolist())
-        really_keep(pool, level, seen, leaf, order)
-
-    monkeypatch.setattr(LeafPool, "open", open_)
-    monkeypatch.setattr(LeafPool, "keep", keep)
-    monkeypatch.setattr("locsvc.fusion.grid.MOST_ROUNDS", rounds)
-    for spread_m in (60.0, 250.0, 1_000.0):
-        d = scattered(rng, parameters, 24, spread_m)
-        locate(d, 24, np.full(24, 0.9))
-    assert bool(opened) == (rounds > 1)
-    assert opened <= looked_into
