@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -67,8 +68,16 @@ _MAP = click.option(
 )
 
 
-def _run(common: Common, dataset: str, name: str, source: Path, work: Callable[[Draft], ImportReport]) -> None:
-    """Import into a draft, publish it, and tell what became of the rows.
+def _run(
+    common: Common,
+    dataset: str,
+    name: str,
+    source: Path,
+    work: Callable[[Draft], ImportReport],
+    *,
+    empty: bool = False,
+) -> None:
+    """Import into a draft, publish it, and tell what became of the rows; `empty`: a dataset without rows is one too.
 
     Raises
     ------
@@ -83,7 +92,7 @@ def _run(common: Common, dataset: str, name: str, source: Path, work: Callable[[
             report = work(draft)
         finally:
             output.end_progress()
-        if not report.rows:
+        if not report.rows and not empty:
             why = "; ".join(f"{reason}: {count:,}" for reason, count in report.rejected.items())
             raise BadData(f"{source} gives no {dataset}{f' ({why})' if why else ''}; the former data stays in force")
         snapshot_id = draft.publish()
@@ -124,6 +133,7 @@ def _tell(common: Common, dataset: str, name: str, snapshot_id: str, report: Imp
     examples="""\
 locsvc import cells opencellid.csv.gz --data mydata
 locsvc import lines lines.csv --default-region GB
+locsvc import lines daily.ali --orders
 locsvc import addresses addresses.csv --map house_number=number
 locsvc import areas counties.geojson --name-field name""",
 )
@@ -171,9 +181,20 @@ def cells(
     cls=Command,
     examples="""\
 locsvc import lines lines.csv --default-region GB
-locsvc import lines ali.csv --map number=TN --map class_of_service=COS --rejects bad.csv""",
+locsvc import lines table.csv --map number=TN --map class_of_service=COS --rejects bad.csv
+locsvc import lines initial.ali                                # records of 512 or 240 characters
+locsvc import lines daily.ali --orders --rejects errors.csv    # inserts, changes, deletions, unlocks, migrations""",
 )
 @click.argument("source", metavar="FILE", type=FILE)
+@click.option("--orders", is_flag=True, help="FILE holds service orders (ALI): they change the lines in force.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["auto", "csv", "ali"]),
+    default="auto",
+    show_default=True,
+    help="What FILE is; auto looks at how it begins.",
+)
 @_MAP
 @click.option("--default-region", "--region", metavar="CC", help="Country of numbers without +, ISO 3166-1 alpha-2.")
 @_import_options
@@ -181,33 +202,91 @@ locsvc import lines ali.csv --map number=TN --map class_of_service=COS --rejects
 def lines(
     common: Common,
     source: Path,
+    orders: bool,
+    form: str,
     pairs: tuple[str, ...],
     default_region: str | None,
     rejects: Path | None,
     licence: str,
 ) -> None:
-    """Import line records; those without coordinates are placed by the addresses imported before."""
-    from locsvc.reference.lines import import_lines
+    """Import line records, or apply service orders; lines without coordinates are placed by the addresses in force."""
+    from locsvc.cli.exchange import is_ali
 
     if default_region is not None and not re.fullmatch("[A-Za-z]{2}", default_region):
         raise click.BadParameter(f"--default-region {default_region!r} is not a country's two letters, as GB")
-    mapping = _mapping(pairs)
+    region, mapping = default_region and default_region.upper(), _mapping(pairs)
+    as_ali = form == "ali" or (form == "auto" and (orders or is_ali(source)))
+    if orders and not as_ali:
+        raise click.UsageError("--orders is for files of ALI records; --format csv replaces all lines")
+    if mapping and as_ali:
+        raise click.UsageError("--map is for tables; the fields of an ALI record have fixed places")
+    if orders and region:
+        raise click.UsageError("--default-region is of the lines in force; orders have whole numbers")
     places = _addresses(common.needed_data())
-    _run(
-        common,
-        "lines",
-        "lines",
+    work = _orders if orders else _ali_lines if as_ali else _table_lines
+
+    def run(draft: Draft) -> ImportReport:
+        return work(draft, common.needed_data(), source, places, _LineOptions(mapping, region, rejects, licence))
+
+    _run(common, "lines", "lines", source, run, empty=orders)
+
+
+@dataclass(frozen=True, slots=True)
+class _LineOptions:
+    mapping: dict[str, str]
+    default_region: str | None
+    rejects: Path | None
+    licence: str
+
+
+def _table_lines(
+    draft: Draft, _: Path, source: Path, places: AddressStore | None, options: _LineOptions
+) -> ImportReport:
+    from locsvc.reference.lines import import_lines
+
+    return import_lines(
+        draft,
         source,
-        lambda draft: import_lines(
-            draft,
-            source,
-            mapping=mapping,
-            default_region=default_region and default_region.upper(),
-            addresses=places,
-            rejects=rejects,
-            licence=licence,
-            progress=output.progress("rows"),
-        ),
+        mapping=options.mapping,
+        default_region=options.default_region,
+        addresses=places,
+        rejects=options.rejects,
+        licence=options.licence,
+        progress=output.progress("rows"),
+    )
+
+
+def _ali_lines(draft: Draft, _: Path, source: Path, places: AddressStore | None, options: _LineOptions) -> ImportReport:
+    from locsvc.cli.exchange import ali_records
+    from locsvc.reference.lines import import_records
+
+    return import_records(
+        draft,
+        ali_records(source, orders=False),
+        source=source.name,
+        # The records' numbers are of the North American number plan.
+        default_region=options.default_region or "US",
+        addresses=places,
+        rejects=options.rejects,
+        licence=options.licence,
+        progress=output.progress("records"),
+    )
+
+
+def _orders(draft: Draft, data: Path, source: Path, places: AddressStore | None, options: _LineOptions) -> ImportReport:
+    from locsvc.cli.exchange import ali_records
+    from locsvc.reference.lines import apply_orders, current_lines
+
+    # Read after the draft has begun: until it ends nobody else publishes.
+    return apply_orders(
+        draft,
+        ali_records(source, orders=True),
+        current=current_lines(data),
+        source=source.name,
+        addresses=places,
+        rejects=options.rejects,
+        licence=options.licence,
+        progress=output.progress("orders"),
     )
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from locsvc.formats.ali.classes import service_class
 from locsvc.formats.ali.layout import Layout, Place, shipped_layouts
 from locsvc.formats.ali.meaning import meaning
 from locsvc.formats.ali.record import text_of
@@ -75,7 +76,7 @@ def split_display(message: bytes | str, layouts: Sequence[Layout] | None = None)
         found = _found(fields)
         if found > most:
             best, most = Display(layout, fields, tuple(warnings)), found
-        if found > _ENOUGH:
+        if found >= _ENOUGH and service_class(fields.get("class_of_service", "")) is not None:
             break
     if best is None or most < _ENOUGH:
         tried = ", ".join(layout.name for layout in (shipped_layouts() if layouts is None else layouts))
@@ -149,9 +150,11 @@ _NUMBERS = frozenset(
 def _marked(layout: Layout, lines: Sequence[str], fields: dict[str, str]) -> dict[int, int]:
     """Adds the fields that follow a text; where in each line the first such text stands."""
     firsts: dict[int, int] = {}
-    if layout.pattern is None:
+    if layout.pattern is None or layout.ends is None:
         return firsts
     for at, line in enumerate(lines):
+        if layout.ends.search(line) is None:
+            continue
         found = list(layout.pattern.finditer(line))
         for mark, after in zip(found, [*found[1:], None], strict=False):
             name = layout.marks[mark[0].upper()]

@@ -69,6 +69,15 @@ def records(content: bytes | Iterable[bytes]) -> Iterator[FileRecord]:
     batch.end()
 
 
+def looks_like_file(head: bytes) -> bool:
+    """Whether a file that begins so is one of exchange records.
+
+    >>> looks_like_file(b"I5555550100123"), looks_like_file(b"number,street")
+    (True, False)
+    """
+    return _begins(head.lstrip(b"\r\n"))
+
+
 class _Batch:
     """Counts records between a header and its trailer."""
 

@@ -90,6 +90,8 @@ class Layout:
     """Text in upper case -> the field that stands after it."""
     pattern: re.Pattern[str] | None = field(repr=False)
     """Finds the texts of `marks`."""
+    ends: re.Pattern[str] | None = field(repr=False)
+    """Finds one of their last characters: lines without, which are most, need not be searched for the texts."""
     anchor_line: int = 0
     anchor_starts: str = ""
     utc_offset_s: float | None = None
@@ -138,6 +140,9 @@ class Layout:
             widths=widths,
             marks=marks,
             pattern=_pattern(marks),
+            ends=re.compile("[" + re.escape("".join({c for mark in marks for c in mark[-1] + mark[-1].lower()})) + "]")
+            if marks
+            else None,
             anchor_line=line,
             anchor_starts=starts,
             utc_offset_s=_offset_s(name, values.get("utc_offset_h")),

@@ -96,7 +96,7 @@ def stamp(date: str, clock: str, arrived_at: float, utc_offset_s: float | None) 
     """Unix time of a display's date and clock, and the zone's offset from UTC that was taken; None: no date or clock.
 
     A year that is not given is that in which the display is not later than it arrived (by more than a day). A zone that
-    is not given is the one of whole hours in which the display was shown in the ten minutes before it arrived, else UTC.
+    is not given is that of whole hours in which the display was shown in the ten minutes before it arrived, else UTC.
 
     >>> stamp("12/31", "23:59", 1767225600.0, 0.0)  # arrived in the first second of 2026
     (1767225540.0, 0.0)

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 
 from locsvc.errors import BadData, FieldViolation, InvalidInput
 from locsvc.geo import is_null_position
 from locsvc.model import CivicAddress, ClassOfService, LatLng, LineRecord, Placement
-from locsvc.reference.addresses import AddressPlace, AddressStore
+from locsvc.reference.addresses import AddressStore
 from locsvc.reference.importing import ImportReport, Rejects, TableLayout, TableRow, find_layout, read_table
 from locsvc.reference.lines import codes
-from locsvc.reference.lines.table import CIVIC_FIELDS, CREATE, FILE, INSERT, SCHEMA, Value, row_of
+from locsvc.reference.lines.placing import Placer
+from locsvc.reference.lines.records import IMPOSSIBLE_NUMBER
+from locsvc.reference.lines.table import AGAIN, CIVIC_FIELDS, DATASET, FILE, NAME, Value, row_of, write_rows
 from locsvc.reference.numbers import known_region, normalise_number
 from locsvc.reference.snapshot import Draft
 
-DATASET = "lines"
-NAME = "lines"
 _PROGRESS_ROWS = 20_000
-_GEOCODED_AT_ONCE = 1 << 16
 
 # Reasons for which a row is no record.
 NO_NUMBER = "no number"
-IMPOSSIBLE_NUMBER = "not a possible telephone number"
 # What became of rows that are records.
-AGAIN = "number came more than once: newest record kept"
 UNKNOWN_CLASS = "class of service not known: left out"
 UNKNOWN_PLACEMENT = "placement not known: left out"
 BAD_COORDINATES = "coordinates are no latitude and longitude in degrees: left out"
@@ -38,13 +32,6 @@ NULL_COORDINATES = "coordinates 0,0: taken as none"
 BAD_UNCERTAINTY = "uncertainty is no length: left out"
 BAD_CONFIDENCE = "confidence is no share above 0 and below 1, nor a percentage: left out"
 BAD_TIME = "time of the last change not understood: left out"
-GEOCODED = {
-    Placement.GEOCODED_EXACT: "no coordinates: geocoded to the address",
-    Placement.GEOCODED_STREET: "no coordinates: geocoded to the street",
-    Placement.GEOCODED_LOCALITY: "no coordinates: geocoded to the locality",
-    Placement.MAST: "no coordinates: mast placed at the record's address",
-}
-NOT_GEOCODED = "no coordinates and no place for the address"
 
 # Headers that were met. "number" is the telephone number, unless another column is clearly that.
 _KNOWN: dict[str, tuple[str, ...]] = {
@@ -132,7 +119,7 @@ def import_lines(
     with Rejects(rejects) as rejected:
         reader = _Reader(rejected, default_region, addresses, progress)
         file = draft.dataset_dir(DATASET, NAME) / FILE
-        rows = _write(file, reader.rows(read_table(source, layout)))
+        rows = write_rows(file, reader.rows(read_table(source, layout)))
         if not rows:
             reasons = ", ".join(f"{count} x {reason}" for reason, count in rejected.counts.items())
             raise BadData(f"{source} has no usable line record ({reasons or 'no rows'})")
@@ -157,21 +144,6 @@ def _layout(source: Path, mapping: Mapping[str, str] | None) -> TableLayout:
     return layout
 
 
-def _write(file: Path, rows: Iterator[tuple[Value, ...]]) -> int:
-    """The number of records in the new file."""
-    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        # A draft that is not finished is thrown away, so there is nothing to roll back to; publishing syncs the file.
-        connection.execute("PRAGMA journal_mode = OFF")
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute(f"PRAGMA user_version = {SCHEMA}")
-        connection.execute(CREATE)
-        connection.execute("BEGIN")
-        connection.executemany(INSERT, rows)
-        connection.execute("COMMIT")
-        count: int = connection.execute("SELECT count(*) FROM lines").fetchone()[0]
-        return count
-
-
 class _Reader:
     """Rows of the table into rows of the database."""
 
@@ -187,8 +159,7 @@ class _Reader:
         self._progress = progress
         self.notes: Counter[str] = Counter()
         self.kept = 0
-        # Lines of one building share its address.
-        self._place = lru_cache(_GEOCODED_AT_ONCE)(addresses.place) if addresses is not None else _no_place
+        self._placer = Placer(addresses, self.notes)
 
     def rows(self, table: Iterator[TableRow]) -> Iterator[tuple[Value, ...]]:
         """The usable rows; the others are rejected on the way."""
@@ -216,11 +187,7 @@ class _Reader:
         position = self._position(values.get("latitude", ""), values.get("longitude", ""))
         address = CivicAddress(**civic) if civic else None
         uncertainty_m = self._uncertainty_m(values.get("uncertainty_m", "")) if position else None
-        if position is not None:
-            placement = placement or _usual_placement(line_class)
-        else:
-            position, placement, uncertainty_m = self._geocoded(line_class, address)
-        return LineRecord(
+        record = LineRecord(
             number=number,
             class_of_service=line_class,
             address=address,
@@ -231,6 +198,7 @@ class _Reader:
             provider=values.get("provider", ""),
             updated_at=self._updated_at(values.get("updated", "")),
         )
+        return self._placer.placed(record)
 
     def _position(self, latitude_text: str, longitude_text: str) -> LatLng | None:
         if not latitude_text and not longitude_text:
@@ -243,27 +211,6 @@ class _Reader:
             self.notes[NULL_COORDINATES] += 1
             return None
         return LatLng(latitude, longitude)
-
-    def _geocoded(
-        self, line_class: ClassOfService, address: CivicAddress | None
-    ) -> tuple[LatLng | None, Placement, float | None]:
-        # The address of a wireless line without a fix is its owner's or nothing at all; only phase 1 and 2 carry the
-        # mast's, which is not the caller's, so its spread says nothing of where the caller is.
-        if line_class in _WITHOUT_PLACE:
-            return None, Placement.UNSPECIFIED, None
-        place = self._place(address) if address is not None else None
-        if place is None:
-            self.notes[NOT_GEOCODED] += 1
-            return None, Placement.UNSPECIFIED, None
-        position = LatLng(place.latitude_deg, place.longitude_deg)
-        if line_class in _AT_THE_MAST:
-            if place.placement != Placement.GEOCODED_EXACT:
-                self.notes[NOT_GEOCODED] += 1
-                return None, Placement.UNSPECIFIED, None
-            self.notes[GEOCODED[Placement.MAST]] += 1
-            return position, Placement.MAST, None
-        self.notes[GEOCODED[place.placement]] += 1
-        return position, place.placement, place.spread_m or None
 
     def _uncertainty_m(self, text: str) -> float | None:
         if not text:
@@ -291,23 +238,6 @@ class _Reader:
         if time_s is None:
             self.notes[BAD_TIME] += 1
         return time_s
-
-
-_WITHOUT_PLACE = frozenset({ClassOfService.WIRELESS, ClassOfService.TELEMATICS, ClassOfService.TEXT})
-_AT_THE_MAST = frozenset({ClassOfService.WIRELESS_PHASE1, ClassOfService.WIRELESS_PHASE2})
-
-
-def _usual_placement(line_class: ClassOfService) -> Placement:
-    """What coordinates of a record mean when it does not say so (NENA 02-010: phase 1 is the site, phase 2 a fix)."""
-    if line_class == ClassOfService.WIRELESS_PHASE1:
-        return Placement.MAST
-    if line_class == ClassOfService.WIRELESS_PHASE2:
-        return Placement.FIX
-    return Placement.RECORD
-
-
-def _no_place(_: CivicAddress) -> AddressPlace | None:
-    return None
 
 
 def _number(text: str) -> float | None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from pathlib import Path
 
 from locsvc.model import CivicAddress, ClassOfService, LatLng, LineRecord, Placement
 
+DATASET = "lines"
+NAME = "lines"
 FILE = "lines.sqlite"
+# What became of records that share a number.
+AGAIN = "number came more than once: newest record kept"
 # In SQLite's user_version: a file with another one is of another version of locsvc.
 SCHEMA = 1
 
@@ -38,7 +45,7 @@ _TYPES = {
 }
 _FIRST_CIVIC = len(COLUMNS) - len(CIVIC_FIELDS)
 
-CREATE = f"CREATE TABLE lines ({', '.join(f'{c} {_TYPES.get(c, _TEXT)}' for c in COLUMNS)})"
+CREATE = f"CREATE TABLE IF NOT EXISTS lines ({', '.join(f'{c} {_TYPES.get(c, _TEXT)}' for c in COLUMNS)})"
 # The newest of several records of one number stays; without times the last one; one with a time before one without.
 INSERT = (
     f"INSERT INTO lines VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608 - our own column names
@@ -56,6 +63,26 @@ _NO_ADDRESS = ("",) * len(CIVIC_FIELDS)
 def select(count: int) -> str:
     """The query for `count` numbers."""
     return f"SELECT {', '.join(COLUMNS)} FROM lines WHERE number IN ({', '.join('?' * count)})"  # noqa: S608 - as above
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Makes the file ready to be written: the table, and no care for what happens when the process ends."""
+    # A draft that is not finished is thrown away, so there is nothing to roll back to; publishing syncs the file.
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute(f"PRAGMA user_version = {SCHEMA}")
+    connection.execute(CREATE)
+
+
+def write_rows(file: Path, rows: Iterable[tuple[Value, ...]]) -> int:
+    """The number of records in the new file."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        prepare(connection)
+        connection.execute("BEGIN")
+        connection.executemany(INSERT, rows)
+        connection.execute("COMMIT")
+        count: int = connection.execute("SELECT count(*) FROM lines").fetchone()[0]
+        return count
 
 
 def row_of(record: LineRecord) -> tuple[Value, ...]:
