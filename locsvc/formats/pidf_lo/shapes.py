@@ -62,6 +62,7 @@ def _center(element: Element, parts: Parts, notes: Notes) -> tuple[LatLng, float
         numbers = next(iter(coordinates_of(parts["coordinates"], notes)), [])
     elif "Point" in parts:
         point = parts["Point"]
+        notes.warn("gml:Point", "", "does not belong inside another shape: its position was read")
         inner = {name_of(child, notes.warnings): child for child in point}
         inner.pop("Point", None)
         return _center(point if element.get("srsName") is None else element, inner, notes)
@@ -69,8 +70,7 @@ def _center(element: Element, parts: Parts, notes: Notes) -> tuple[LatLng, float
         notes.warn(name_of(element, []) or "gml:pos", "", "has no gml:pos: no position")
         return None
     if len(numbers) not in (2, 3):
-        if numbers:
-            notes.warn("gml:pos", " ".join(map(str, numbers[:9])), "has neither 2 nor 3 numbers: not read")
+        notes.warn("gml:pos", " ".join(map(str, numbers[:9])), "has neither 2 nor 3 numbers: not read")
         return None
     srs = element.get("srsName")
     if srs is None and pos is not None:
@@ -184,9 +184,9 @@ def _ellipse_at(center: LatLng, parts: Parts, notes: Notes) -> Point | Circle | 
 
 def _ellipsoid(element: Element, parts: Parts, notes: Notes) -> Placed | None:
     placed = _ellipse(element, parts, notes)
-    vertical = length_m(parts.get("verticalAxis"), "gs:verticalAxis", notes)
     if placed is None:
         return None
+    vertical = length_m(parts.get("verticalAxis"), "gs:verticalAxis", notes)
     flat, altitude = placed
     if isinstance(flat, Circle):
         flat = Ellipse(flat.center, flat.radius_m, flat.radius_m, 0.0)
@@ -368,9 +368,9 @@ def _prism(element: Element, parts: Parts, notes: Notes) -> Placed | None:
         return None
     srs = element.get("srsName") or polygon.get("srsName")
     placed = _polygon_of(polygon, srs, notes)
-    height = length_m(parts.get("height"), "gs:height", notes)
     if placed is None:
         return None
+    height = length_m(parts.get("height"), "gs:height", notes)
     ring, altitude = placed
     if altitude is None or height is None or height > GREATEST_HEIGHT_M or not isinstance(ring, Polygon):
         notes.warn("gs:Prism", "", "has no base height or no height: taken as a polygon")
