@@ -20,7 +20,8 @@ from locsvc.formats.pidf_lo.names import (
     SHAPES,
     SOLID_CRS,
 )
-from locsvc.formats.pidf_lo.shapes import GREATEST_ALTITUDE_M, LEAST_ALTITUDE_M, is_clockwise
+from locsvc.formats.pidf_lo.places import GREATEST_ALTITUDE_M, LEAST_ALTITUDE_M
+from locsvc.formats.pidf_lo.rings import is_clockwise
 from locsvc.formats.spelling import timestamp_text
 from locsvc.model import ArcBand, Circle, CivicAddress, Ellipse, Ellipsoid, LatLng, Point, Polygon, Prism, Shape, Sphere
 

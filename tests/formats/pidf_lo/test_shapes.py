@@ -7,7 +7,7 @@ import math
 import pytest
 
 from locsvc.formats.pidf_lo import location_of, read
-from locsvc.formats.pidf_lo.shapes import is_clockwise
+from locsvc.formats.pidf_lo.rings import is_clockwise
 from locsvc.formats.xml import parse
 from locsvc.model import ArcBand, Circle, DeviceReport, Ellipse, Ellipsoid, LatLng, Point, Polygon, Prism, Shape, Sphere
 from tests.formats.pidf_lo.documents import (
@@ -192,6 +192,9 @@ CROOKED: dict[str, tuple[str, Shape, float | None, str]] = {
     ),
     "corners at several heights": (polygon(pos_list(RING_3D.replace("9 53.1", "8 53.1")), SOLID), SQUARE, None, "gml:Polygon"),
     "3-D corners in a 2-D system": (polygon(pos_list(RING_3D)), SQUARE, 9.0, "srsName"),
+    "12 numbers of a 3-D triangle in a 2-D system": (
+        polygon(pos_list("53.0 -6.0 9 53.0 -5.9 9 53.1 -5.9 9 53.0 -6.0 9")), Polygon(SQUARE.vertices[:3]), 9.0, "srsName",
+    ),
     "2-D corners in a 3-D system": (polygon(pos_list(RING), SOLID), SQUARE, None, "srsName"),
     "2-D corners that tell their dimension": (polygon(pos_list(RING + " " + RING[9:], 'srsDimension="2"'), SOLID), Polygon((*SQUARE.vertices, *SQUARE.vertices)), None, "srsName"),
     "hole": (
