@@ -11,6 +11,7 @@ import click
 import locsvc
 from locsvc.cli.bench import bench
 from locsvc.cli.datasets import info
+from locsvc.cli.decode import decode
 from locsvc.cli.imports import import_group
 from locsvc.cli.lookup import lookup
 from locsvc.cli.manners import Entry
@@ -21,6 +22,7 @@ from locsvc.cli.serve import serve
 _EXAMPLES = """\
 locsvc resolve --cell LTE,272,05,42300,237575 --device 52.4677,-8.3347,30 --data mydata
 locsvc resolve calls.jsonl --map map.html
+locsvc decode pidf-lo message.xml
 locsvc serve --data mydata
 locsvc import cells opencellid.csv.gz --data mydata
 locsvc lookup cell LTE,272,05,42300,237575 --data mydata
@@ -40,5 +42,5 @@ def main() -> None:
     """Say where an emergency caller is, with an honest region, and why."""
 
 
-for _command in (resolve, serve, lookup, import_group, info, bench):
+for _command in (resolve, decode, serve, lookup, import_group, info, bench):
     main.add_command(_command)

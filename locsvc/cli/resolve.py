@@ -14,6 +14,7 @@ import click
 
 from locsvc import model
 from locsvc.cli import output
+from locsvc.cli.forms import SHAPES, Writer, writer_of
 from locsvc.cli.manners import Command, say_error
 from locsvc.cli.options import CELL, CONFIDENCE, DEVICE, FILE, NEW_FILE, TIME, Common, common_options
 from locsvc.errors import EXIT_NO_LOCATION, EXIT_OK, BadData, InvalidInput, LocsvcError, meaning_of
@@ -53,7 +54,9 @@ locsvc resolve call.json                                    # a call as JSON
 locsvc resolve calls.jsonl --json > answers.jsonl           # many, one a line
 locsvc resolve --cell LTE,272,05,42300,237575 --device 52.4677,-8.3347,30
 locsvc resolve --number +441632960168 --map where.html      # and a map of the answer
+locsvc resolve call.json --output pidf-lo --shape ellipse   # the answer as others read it
 cat call.json | locsvc resolve - --server 127.0.0.1:50051   # ask a running server"""
+_OUTPUTS = ("table", "json", "geojson", "pidf-lo", "gad")
 
 
 @click.command(
@@ -69,6 +72,8 @@ cat call.json | locsvc resolve - --server 127.0.0.1:50051   # ask a running serv
 @click.option("--call-id", metavar="TEXT", default="", help="The call's name, with --cell, --device or --number.")
 @click.option("--confidence", type=CONFIDENCE, default=0.9, show_default=True, help="Of the answer, 0.5 to 0.999.")
 @click.option("--as-of", type=TIME, help="The time to answer for, RFC 3339; else the newest in the call.")
+@click.option("--output", "form", type=click.Choice(_OUTPUTS), help="Form of the answer; --json is short for json.")
+@click.option("--shape", type=click.Choice(SHAPES), help="With pidf-lo and gad: what the answer is reduced to.")
 @click.option("--server", metavar="HOST:PORT", help="Ask a running server, not the data directory.")
 @click.option("--ca", type=FILE, help="With --server: authority of the server's certificate (PEM); means TLS.")
 @click.option("--insecure", is_flag=True, help="With --server: no TLS to another machine.")
@@ -86,6 +91,8 @@ def resolve(  # noqa: PLR0913, PLR0917 - one parameter an option
     call_id: str,
     confidence: float,
     as_of: float | None,
+    form: str | None,
+    shape: str | None,
     server: str | None,
     ca: Path | None,
     insecure: bool,
@@ -100,14 +107,17 @@ def resolve(  # noqa: PLR0913, PLR0917 - one parameter an option
     """
     reads = _reads(source, _call_of(cells, devices, number, call_id))
     question = Question(confidence, as_of, traced=page is not None)
+    if common.as_json and form not in {None, "json"}:
+        raise click.UsageError(f"--json and --output {form} exclude each other")
+    writer = writer_of(form or ("json" if common.as_json else "table"), shape, verbose=verbose)
     with ExitStack() as stack:
         place = _server(stack, common, server, ca, insecure=insecure) if server else _directory(common)
         if background:
             place = _with_background(place, background)
         first = list(itertools.islice(reads, 2))
         if len(first) == 1:
-            return _one(common, place, first[0], question, page)
-        return _many(common, place, itertools.chain(first, reads), question, page, verbose=verbose)
+            return _one(writer, place, first[0], question, page)
+        return _many(writer, place, itertools.chain(first, reads), question, page)
 
 
 def _call_of(
@@ -194,28 +204,20 @@ def _with_background(place: Place, files: Sequence[Path]) -> Place:
     return Place(place.ask, lambda _estimate, _trace: areas)
 
 
-def _one(common: Common, place: Place, read: ReadCall, question: Question, page: Path | None) -> int:
+def _one(writer: Writer, place: Place, read: ReadCall, question: Question, page: Path | None) -> int:
     """Answer a single call; without a location the exit code says so."""
-    from locsvc.cli.answers import show_answer
-    from locsvc.formats.call_json import estimate_to_json
-
     if read.error is not None or read.call is None:
         raise read.error or BadData(f"{read.place} holds no call")
     answer, trace = place.ask([read.call], question)[0]
     if isinstance(answer, LocsvcError):
         raise answer
-    if common.as_json:
-        output.write_json(estimate_to_json(answer))
-    else:
-        show_answer(answer)
+    writer.one(answer)
     if page is not None:
         _write_map(page, place, [(answer, trace)])
     return EXIT_NO_LOCATION if answer.outcome is model.Outcome.NO_LOCATION else EXIT_OK
 
 
-def _many(
-    common: Common, place: Place, reads: Iterable[ReadCall], question: Question, page: Path | None, *, verbose: bool
-) -> int:
+def _many(writer: Writer, place: Place, reads: Iterable[ReadCall], question: Question, page: Path | None) -> int:
     """Answer many calls in their order; one that cannot be read is told and costs only itself."""
     mapped: list[tuple[model.LocationEstimate, model.Trace]] = []
     worst = EXIT_OK
@@ -228,10 +230,10 @@ def _many(
             failed = read.error is not None or read.call is None
             answer, trace = (read.error or BadData("no call"), model.Trace()) if failed else next(answers)
             if isinstance(answer, LocsvcError):
-                _tell_wrong(common, read, answer)
+                _tell_wrong(writer, read, answer)
                 worst = meaning_of(BadData()).exit_code
                 continue
-            _tell(common, answer, f"call {number}", verbose=verbose)
+            writer.next(answer, f"call {number}")
             if page is not None and len(mapped) < MOST_ON_A_MAP:
                 mapped.append((answer, trace))
     if page is not None:
@@ -247,25 +249,8 @@ def _batches(reads: Iterable[ReadCall], size: int) -> Iterator[list[ReadCall]]:
         yield batch
 
 
-def _tell(common: Common, estimate: model.LocationEstimate, name: str, *, verbose: bool) -> None:
-    from locsvc.cli.answers import line_of, show_answer
-    from locsvc.formats.call_json import estimate_to_json
-
-    if common.as_json:
-        output.write_json(estimate_to_json(estimate), lines=True)
-    elif verbose:
-        show_answer(estimate)
-        click.echo()
-    else:
-        click.echo(line_of(estimate, name))
-
-
-def _tell_wrong(common: Common, read: ReadCall, error: LocsvcError) -> None:
-    from locsvc.cli.answers import error_json
-
-    call_id = "" if read.call is None else read.call.call_id
-    if common.as_json:
-        output.write_json(error_json(call_id, read.place, error), lines=True)
+def _tell_wrong(writer: Writer, read: ReadCall, error: LocsvcError) -> None:
+    writer.wrong("" if read.call is None else read.call.call_id, read.place, error)
     say_error(output.plain(f"{read.place}: {error}"))
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 
 from locsvc import model
+from locsvc.formats.answers import ADDRESS_DISTANCE_M, ADDRESS_RADIUS_M
 from locsvc.formats.spelling import enum_word, timestamp_text
-
-# A street number says too much for a wider answer, or when it is further away.
-ADDRESS_RADIUS_M, ADDRESS_DISTANCE_M = 500.0, 200.0
 
 _OUTCOMES = {
     model.Outcome.LOCATED: "Located",
@@ -158,6 +156,8 @@ def piece_text(contribution: model.Contribution) -> str:
 
 
 __all__ = [
+    "ADDRESS_DISTANCE_M",
+    "ADDRESS_RADIUS_M",
     "age_text",
     "altitude_text",
     "confidence_text",

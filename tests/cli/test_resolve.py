@@ -14,8 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 from google.protobuf import json_format
 
-from locsvc import errors
+from locsvc import errors, model
 from locsvc.cli import main
+from locsvc.formats import gad, pidf_lo
 from locsvc.v1 import estimate_pb2
 
 FIX = "54.9977642,2.4952256,20,confidence=0.68,method=gnss"
@@ -302,3 +303,74 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
     done = run("resolve", "-", text='{"call_id": "a\\u001b[31mb"}')
     assert "\x1b" not in done.output
     assert "a?[31mb" in done.stdout
+
+
+def test_geojson_has_the_position_first(town: Path, call: str) -> None:
+    done = run("resolve", "-", "--data", town, "--output", "geojson", text=call)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["type"] == "FeatureCollection"
+    assert found["features"][0]["properties"]["call_id"] == "01-agreement"
+    kinds = [feature["properties"]["kind"] for feature in found["features"]]
+    assert kinds[:3] == ["position", "circle", "ellipse"]
+    assert "region" in kinds
+
+
+@pytest.mark.parametrize("shape", ["circle", "ellipse", "polygon"])
+def test_pidf_lo_is_read_back_as_the_answer(town: Path, call: str, shape: str) -> None:
+    told = json.loads(run("resolve", "-", "--data", town, "--json", text=call).stdout)
+    done = run("resolve", "-", "--data", town, "--output", "pidf-lo", "--shape", shape, text=call)
+    assert done.exit_code == 0, done.output
+    (piece, *others) = pidf_lo.read(done.stdout).evidence
+    report = piece.content
+    assert isinstance(report, model.DeviceReport)
+    assert type(report.shape).__name__.lower() == shape
+    assert report.confidence is not None
+    assert report.confidence == pytest.approx(told["region"]["mass"] if shape == "polygon" else 0.9, abs=1e-3)
+    if isinstance(report.shape, model.Circle):
+        # Rounded up, never down.
+        assert 0 <= report.shape.radius_m - told["radius_m"] < 0.02
+    # The nearest address goes along, as the answer is narrow enough to mean it.
+    (line,) = [p.content for p in others]
+    assert isinstance(line, model.LineLookup)
+    assert line.record is not None
+    assert line.record.address is not None
+    assert line.record.address.street == told["address"]["street"]
+
+
+@pytest.mark.parametrize("shape", ["circle", "ellipse", "polygon"])
+def test_gad_is_read_back_as_the_answer(town: Path, call: str, shape: str) -> None:
+    told = json.loads(run("resolve", "-", "--data", town, "--json", text=call).stdout)
+    done = run("resolve", "-", "--data", town, "--output", "gad", "--shape", shape, text=call)
+    assert done.exit_code == 0, done.output
+    report = gad.read(done.stdout.strip()).evidence[0].content
+    assert isinstance(report, model.DeviceReport)
+    assert type(report.shape).__name__.lower() == shape
+    if isinstance(report.shape, model.Circle):
+        # The coding's steps are a tenth; it may be wider than the answer, never narrower.
+        assert told["radius_m"] <= report.shape.radius_m <= 1.2 * told["radius_m"] + 10.0
+
+
+def test_many_answers_are_a_line_each_in_every_form(town: Path, sample: Path) -> None:
+    calls = (sample / "calls.jsonl").read_text(encoding="utf-8").splitlines()
+    text = "\n".join([*calls[:2], '{"call_id": "nowhere"}', "no call"])
+    for form in ("json", "geojson", "pidf-lo", "gad"):
+        done = run("resolve", "-", "--data", town, "--output", form, text=text)
+        assert done.exit_code == 65, done.output
+        lines = done.stdout.split("\n")
+        assert len(lines) == 5
+        assert lines.pop() == ""
+        empty = [not line for line in lines]
+        assert empty == [False, False, form in {"pidf-lo", "gad"}, form in {"pidf-lo", "gad"}]
+
+
+def test_no_location_writes_no_shape(town: Path) -> None:
+    done = run("resolve", "-", "--data", town, "--output", "gad", text='{"call_id": "c-1"}')
+    assert done.exit_code == errors.EXIT_NO_LOCATION
+    assert done.stdout == ""
+    assert "c-1 has no location" in done.stderr
+
+
+@pytest.mark.parametrize("args", [["--json", "--output", "gad"], ["--shape", "circle"], ["--output", "fax"]])
+def test_forms_that_exclude_each_other_are_wrong_use(town: Path, args: list[str]) -> None:
+    assert run("resolve", "-", "--data", town, *args, text="{}").exit_code == 2

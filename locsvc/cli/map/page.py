@@ -25,11 +25,14 @@ class MappedCall:
         The answer, and how it came about.
     areas
         Background: names and rings (latitude, longitude), outer or hole by the even-odd rule.
+    heading
+        What stands for the outcome, where what is drawn is no answer but what one message says.
     """
 
     estimate: model.LocationEstimate
     trace: model.Trace
     areas: Sequence[tuple[str, Sequence[Ring]]] = ()
+    heading: str = ""
 
 
 def map_page(calls: Sequence[MappedCall]) -> str:
@@ -42,6 +45,7 @@ def map_page(calls: Sequence[MappedCall]) -> str:
     """
     first = calls[0].estimate
     title = f"{_name(first)}: {words.outcome_text(first.outcome)}" if len(calls) == 1 else f"{len(calls)} calls"
+    title = calls[0].heading or title
     return string.Template(_resource("page.html")).substitute(
         version=escape(locsvc.__version__),
         title=escape(f"{title} · locsvc"),
@@ -80,9 +84,11 @@ def _call(call: MappedCall, number: int) -> str:
     drawn = evidence_of(estimate, call.trace, None) if scene is None else scene.evidence
     board = "" if scene is None else _board(estimate, scene, name)
     kind = {model.Outcome.LOCATED: "", model.Outcome.CONFLICT: " conflict"}.get(estimate.outcome, " none")
+    badge = call.heading or words.outcome_text(estimate.outcome)
+    about = "as it was stated" if call.heading else _name(estimate)
     return (
-        f'<article class="call" id="{name}"><h1><span class="badge{kind}">{words.outcome_text(estimate.outcome)}</span>'
-        f'<span class="id">{escape(_name(estimate))}</span></h1>'
+        f'<article class="call" id="{name}"><h1><span class="badge{kind}">{escape(badge)}</span>'
+        f'<span class="id">{escape(about)}</span></h1>'
         f"{_lead(estimate)}{''.join(map(_warning, estimate.warnings))}{board}{_table(estimate, drawn)}</article>"
     )
 
@@ -92,6 +98,8 @@ def _lead(estimate: model.LocationEstimate) -> str:
     if estimate.position is None:
         return '<p class="lead">Nothing that was said gives a place.</p>'
     where = words.place_text(estimate.position)
+    if estimate.radius_m is None:
+        return f'<p class="lead">{where}</p>'
     radius = f"{words.confidence_text(estimate.confidence)} within <b>{words.distance_text(estimate.radius_m)}</b>"
     if estimate.outcome is model.Outcome.CONFLICT:
         radius += " of the likelier place"
@@ -238,12 +246,16 @@ def _row(place: int, piece: model.Contribution, drawn: Drawn) -> str:
         f'<tr class="e{drawn.colour} {drawn.state}" data-piece="{place}">'
         f'<td><span class="chip">{drawn.letter}</span></td>'
         f"<td>{escape(drawn.label)}<br><small>{escape(kind)}</small></td>"
-        f'<td><span class="state {drawn.state}">{words.enum_word(piece.disposition).capitalize()}</span>'
-        f"<br><small>{escape(words.enum_word(piece.reason))}</small></td>"
+        f'<td><span class="state {drawn.state}">{_known(piece.disposition).capitalize()}</span>'
+        f"<br><small>{escape(_known(piece.reason))}</small></td>"
         f'<td class="number">{words.distance_text(piece.distance_m)}</td>'
         f"<td>{_meter(piece.agreement)}</td><td>{_meter(piece.share)}</td>"
         f'<td class="words">{escape(piece.explanation)}</td></tr>'
     )
+
+
+def _known(value: model.Disposition | model.Reason) -> str:
+    return words.enum_word(value) if value else "-"
 
 
 def _meter(share: float) -> str:
