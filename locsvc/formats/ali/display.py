@@ -118,8 +118,7 @@ def _fields(layout: Layout, lines: Sequence[str], *, cut: bool) -> dict[str, str
         at = place.line - 1 + shift
         if 0 <= at < len(lines):
             line = lines[at]
-            # Half a number is another number.
-            if cut and at == len(lines) - 1 and name in _NUMBERS:
+            if cut and at == len(lines) - 1 and name in _WHOLE:
                 continue
             raw = _value(line[: marked.get(at)], place, pad=name == "street")
             if raw.strip():
@@ -131,9 +130,14 @@ def _fields(layout: Layout, lines: Sequence[str], *, cut: bool) -> dict[str, str
 
 # Put together as they stand, with the blanks between them.
 _JOINED = ("street", "street_more")
-_NUMBERS = frozenset(
+# Nothing is taken of these that may be cut.
+_WHOLE = frozenset(
     {
         "number",
+        "class_of_service",
+        "date",
+        "time",
+        "address",
         "callback",
         "main_number",
         "house_number",
@@ -175,7 +179,7 @@ def _forget_cut(layout: Layout, line: str, fields: dict[str, str]) -> None:
     for last in layout.pattern.finditer(line):  # noqa: B007 - the last one is wanted
         pass
     name = layout.marks[last[0].upper()] if last else ""
-    if last is not None and name in _NUMBERS and fields.get(name) == line[last.end() :].strip():
+    if last is not None and name in _WHOLE and fields.get(name) == line[last.end() :].strip():
         del fields[name]
 
 

@@ -168,8 +168,9 @@ def meaning(
     entry = reader.entry()
     wireless = entry is not None and entry.wireless
     asked, callback = reader.number("number"), reader.number("callback")
-    # What a wireless display is asked by is a number of the network for this call, never the subscriber's.
-    number = callback if wireless else callback or asked
+    # What a wireless display is asked by is a number of the network for this call, never the subscriber's; without a
+    # class of service it may be one.
+    number = callback if wireless or "class_of_service" not in fields else callback or asked
     observed_at = reader.time(arrived_at, layout.utc_offset_s if utc_offset_s is None else utc_offset_s)
     position = reader.position()
     contents = _contents(reader, entry, number, position)
