@@ -48,7 +48,7 @@ def _agree_calls(
     d: Pieces, starts: Ints, mass: Floats, area_m2: Floats, vectors: Floats, agreement: Floats, share: Floats
 ) -> None:
     x, y, z, area = np.empty(SAMPLE), np.empty(SAMPLE), np.empty(SAMPLE), np.empty(SAMPLE)
-    log, sharp = np.empty(SAMPLE, np.float32), np.empty(SAMPLE, np.float32)
+    log, sharp, gain = np.empty(SAMPLE, np.float32), np.empty(SAMPLE, np.float32), np.empty(SAMPLE, np.float32)
     for call in range(len(starts) - 1):
         # The middles of SAMPLE equal slices of the call's probability.
         total = mass[starts[call] : starts[call + 1]].sum()
@@ -61,7 +61,7 @@ def _agree_calls(
         first, last = d.first_piece[call], d.first_piece[call + 1]
         right = np.empty((last - first, SAMPLE), np.float32)
         # Cells of one call differ in size; a typical one blurs as well as each its own.
-        evaluate_call(d, call, x, y, z, SAMPLE, blur_of(np.median(area)), log, sharp, right)
+        evaluate_call(d, call, x, y, z, SAMPLE, blur_of(np.median(area)), log, sharp, gain, right)
         trusted = False
         for p in range(first, last):
             heard = 0.0

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     Floats32 = npt.NDArray[np.float32]
     Ints = npt.NDArray[np.int64]
 
+# Places are worked on in multiples of this.
+WHOLE = 32
 # Pieces farther than this from their call's anchor are measured in planes of their own.
 FAR_M = 200_000.0
 # Angle (a chord of it) beyond which the globe's bend matters: sin(0.15) is 0.4 % short.
@@ -40,6 +42,8 @@ _F = np.float32
 _ONE, _ZERO, _STEEP = _F(1), _F(0), _F(80)
 # The least that a logarithm is taken of: a normal float32.
 _TINY = _F(1e-37)
+# Series of 4 asin^2(chord / 2) in the squared chord, less its first term.
+_A1, _A2, _A3, _A4 = _F(1 / 12), _F(1 / 90), _F(1 / 560), _F(1 / 3150)
 
 
 class Pieces(NamedTuple):
@@ -108,11 +112,15 @@ class Evaluation:
 
     `log_posterior` up to a constant a call. `sharpness`, 0 or more: sum over the pieces of the probability that the
     piece is right there times the share of the cell's own size in its width; above a half the cell should be split.
+    `gain`, 0 or more: logarithm of the most that the cell's mass can grow in a closer look. Averages of single
+    densities, multiplied, are not the average of the product: where two narrow pieces share a large cell, all but one
+    of them may stand as much higher as the cell is larger than they are.
     `agreement` (pieces, places): probability that each piece is right, were the caller there.
     """
 
     log_posterior: Floats32
     sharpness: Floats32
+    gain: Floats32
     agreement: Floats32
 
 
@@ -132,11 +140,21 @@ def evaluate(pieces: Pieces, call: int, vectors: Floats, blur_m2: float) -> Eval
         a cell does to them.
     """
     n = len(vectors)
-    log, sharp = np.empty(n, np.float32), np.empty(n, np.float32)
+    log, sharp, gain = (np.empty(padded(n), np.float32) for _ in range(3))
     agreement = np.empty((int(pieces.first_piece[call + 1] - pieces.first_piece[call]), n), np.float32)
     x, y, z = (np.ascontiguousarray(vectors[:, axis]) for axis in range(3))
-    evaluate_call(pieces, call, x, y, z, n, blur_m2, log, sharp, agreement)
-    return Evaluation(log, sharp, agreement)
+    evaluate_call(pieces, call, x, y, z, n, blur_m2, log, sharp, gain, agreement)
+    return Evaluation(log[:n], sharp[:n], gain[:n], agreement)
+
+
+@compiled
+def padded(places: int) -> int:
+    """Length of the arrays that so many places need: whole vectors, so that no loop ends in single steps.
+
+    >>> padded(33)
+    64
+    """
+    return (places + (WHOLE - 1)) // WHOLE * WHOLE
 
 
 @inlined
@@ -177,9 +195,11 @@ def evaluate_call(
     blur_m2: float,
     log_posterior: Floats32,
     sharpness: Floats32,
+    gain: Floats32,
     agreement: Floats32,
 ) -> None:
-    """`evaluate` for the first `n` places; `agreement` with no row is not written."""
+    """`evaluate` for the first `n` places, into arrays with `padded(n)`; `agreement` with no row is not written."""
+    m = padded(n)
     ax, ay, az = d.anchor[call, 0], d.anchor[call, 1], d.anchor[call, 2]
     e0, e1, n0, n1, n2, _ = axes_at(ax, ay, az)
     first, last = d.first_piece[call], d.first_piece[call + 1]
@@ -191,32 +211,34 @@ def evaluate_call(
     for p in range(first, last):
         cx, cy, cz = d.center[p, 0] - ax, d.center[p, 1] - ay, d.center[p, 2] - az
         bent = bent or cx * cx + cy * cy + cz * cz > (FAR_M / SEMI_MAJOR_AXIS_M) ** 2
-    flat_e, flat_n = np.empty(n, np.float32), np.empty(n, np.float32)
-    east, north, square, value = (
-        np.empty(n, np.float32),
-        np.empty(n, np.float32),
-        np.empty(n, np.float32),
-        np.empty(n, np.float32),
-    )
+    room = np.empty((7, m), np.float32)
+    flat_e, flat_n, east, north, square, value, most_gain = room[0], room[1], room[2], room[3], room[4], room[5], room[6]
     for j in range(n):
         flat_e[j] = _F(x[j] * e0 + y[j] * e1)
         flat_n[j] = _F(x[j] * n0 + y[j] * n1 + z[j] * n2)
+    for j in range(n, m):
+        flat_e[j], flat_n[j] = flat_e[0], flat_n[0]
+    for j in range(m):
         log_posterior[j] = _ZERO
         sharpness[j] = _ZERO
+        gain[j] = _ZERO
+        most_gain[j] = _ZERO
     for p in range(first, last):
         if bent:
             _own_plane(d.center[p], ax, ay, az, x, y, z, n, east, north)
+            for j in range(n, m):
+                east[j], north[j] = east[0], north[0]
         else:
             cx, cy, cz = d.center[p, 0] - ax, d.center[p, 1] - ay, d.center[p, 2] - az
             ce, cn = _F(cx * e0 + cy * e1), _F(cx * n0 + cy * n1 + cz * n2)
-            for j in range(n):
+            for j in range(m):
                 east[j] = flat_e[j] - ce
                 north[j] = flat_n[j] - cn
-        for j in range(n):
+        for j in range(m):
             square[j] = east[j] * east[j] + north[j] * north[j]
             value[j] = _ZERO
         for c in range(d.first_component[p], d.first_component[p + 1]):
-            _add_component(d.component[c], d.corner, blur_m2, n, east, north, square, value)
+            _add_component(d.component[c], d.corner, blur_m2, m, east, north, square, value)
         share, scale2 = d.piece[p, SHARE], d.piece[p, SCALE_M] ** 2
         reference = math.exp(-d.piece[p, LOG_REFERENCE])
         right = _F((1.0 - share) * reference)
@@ -224,7 +246,9 @@ def evaluate_call(
         wrong, spread = _F(share * reference / (2.0 * math.pi * scale2)), _F(0.5 / scale2)
         exponent = _F(d.piece[p, EXPONENT])
         detail = _F(blur_m2 / (blur_m2 + d.piece[p, NARROWNESS_M2]))
-        for j in range(n):
+        # Averaged over the cell, the piece's height is so many times lower.
+        lower = _F(blur_m2 / max(d.piece[p, NARROWNESS_M2], 1e-2))
+        for j in range(m):
             fall = square[j] * spread + _ONE
             inlying = value[j] * right
             total = inlying + wrong / (fall * fall)
@@ -232,9 +256,14 @@ def evaluate_call(
             value[j] = part
             log_posterior[j] += log32(max(total, _TINY)) * exponent
             sharpness[j] += part * detail
+            more = log32(_ONE + part * lower) * exponent
+            gain[j] += more
+            most_gain[j] = max(most_gain[j], more)
         if len(agreement):
             for j in range(n):
                 agreement[p - first, j] = value[j]
+    for j in range(m):
+        gain[j] -= most_gain[j]
 
 
 @compiled
@@ -428,20 +457,19 @@ def signed_distance_m(east_m: float, north_m: float, corner_m: Floats) -> float:
 
 
 @compiled
-def add_log_all_wrong(d: Pieces, call: int, at: Floats, log: Floats) -> None:
-    """Adds the log of the product of e_i * B_i at unit vectors (n, 3) to `log`, in the units of `log_posterior`."""
+def add_log_all_wrong(d: Pieces, call: int, at: Floats, log: Floats32) -> None:
+    """Adds the log of the product of e_i * B_i at unit vectors (3, n) to `log`, in the units of `log_posterior`."""
     for p in range(d.first_piece[call], d.first_piece[call + 1]):
         cx, cy, cz = d.center[p, 0], d.center[p, 1], d.center[p, 2]
         scale2 = d.piece[p, SCALE_M] ** 2
         height = math.log(d.piece[p, SHARE] / (2.0 * math.pi * scale2)) - d.piece[p, LOG_REFERENCE]
-        exponent, spread = d.piece[p, EXPONENT], SEMI_MAJOR_AXIS_M**2 / (2.0 * scale2)
+        high, twice, spread = _F(d.piece[p, EXPONENT] * height), _F(2.0 * d.piece[p, EXPONENT]), _F(SEMI_MAJOR_AXIS_M**2 / (2.0 * scale2))
         for j in range(len(log)):
-            dx, dy, dz = at[j, 0] - cx, at[j, 1] - cy, at[j, 2] - cz
+            dx, dy, dz = _F(at[0, j] - cx), _F(at[1, j] - cy), _F(at[2, j] - cz)
             chord2 = dx * dx + dy * dy + dz * dz
             # Square of the angle: the series of 4 asin^2(chord / 2); a third short at the antipode, where nothing is.
-            series = 1.0 + chord2 * (1.0 / 12.0 + chord2 * (1.0 / 90.0 + chord2 * (1.0 / 560.0 + chord2 / 3150.0)))
-            fall = log32(_F(1.0 + chord2 * series * spread))
-            log[j] += exponent * (height - 2.0 * fall)
+            series = _ONE + chord2 * (_A1 + chord2 * (_A2 + chord2 * (_A3 + chord2 * _A4)))
+            log[j] += high - twice * log32(_ONE + chord2 * series * spread)
 
 
 @inlined

@@ -10,6 +10,7 @@ which a closer look dissolves is opened again.
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,12 +42,14 @@ LAST_TAIL, CLOSING_TAIL = 0.25, 0.1
 ENOUGH_CELLS = 40
 # Most cells of a call that are split in one level.
 MOST_SPLIT = 64
-# A cell in which evidence hides is split after the rest is done only while there are few of them.
+# A cell in which evidence hides is split for it only while there are few of them: a thin ring hides in many.
 HIDDEN_CELLS = 64
 # A cell with this much of the mass in which evidence hides (Evaluation.sharpness) is split when the rest is done.
 HIDDEN_MASS, HIDDEN_SHARPNESS = 2e-3, 0.5
-# Where more cells than can be split hide a piece (a thin ring), those are looked into that hide more than one.
-SHARPER = 1.2
+# A cell that may have this much of the mass in a closer look (Evaluation.gain) is split, however light it seems.
+GAINED_MASS = 3e-4
+# Smaller gains than this, e^0.4, are within what a level may be wrong by.
+LEAST_GAIN = 0.4
 # A leaf with this much of the mass of the finished call is too large: what it was left for has gone.
 HEAVY_LEAF = 0.06
 # Cells below this part of the mass of their level are dropped at once.
@@ -98,6 +101,7 @@ class _Look(NamedTuple):
     area_m2: Floats
     log: Floats32
     sharpness: Floats32
+    gain: Floats32
     mass: Floats32
     key: Cells
     order: Ints
@@ -127,10 +131,19 @@ class _Found(NamedTuple):
     vectors: Floats
 
 
+class _Room(threading.local):
+    """Room that each thread makes once."""
+
+    def __init__(self) -> None:
+        self.levels = (room_for(ROOM), room_for(ROOM))
+        self.look = _room_to_look()
+        self.kept = _room_to_keep()
+
+
 def _room_to_look() -> _Look:
     return _Look(
         *(np.empty(ROOM) for _ in range(4)),
-        *(np.empty(ROOM, np.float32) for _ in range(3)),
+        *(np.empty(ROOM, np.float32) for _ in range(4)),
         np.empty(ROOM, np.uint64),
         np.empty(ROOM, np.int64),
         np.empty(ROOM, np.bool_),
@@ -145,6 +158,9 @@ def _room_to_keep() -> _Kept:
         np.empty(LEAF_ROOM, np.float32),
         *(np.empty(LEAF_ROOM) for _ in range(5)),
     )
+
+
+_ROOM = _Room()
 
 
 def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
@@ -175,9 +191,9 @@ def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
             call,
             starts,
             found,
-            (room_for(ROOM), room_for(ROOM)),
-            _room_to_look(),
-            _room_to_keep(),
+            _ROOM.levels,
+            _ROOM.look,
+            _ROOM.kept,
         )
         used = int(starts[call]) - before
         parts.append(_Found(*(column[:used] for column in found)))
@@ -261,7 +277,7 @@ def _see(t: Lattice, d: Pieces, call: int, resolution: int, level: Level, count:
         look.area_m2[i] = flat * (w * w * w)
     none = np.empty((0, 0), np.float32)
     blur = blur_of(look.area_m2[0])
-    evaluate_call(d, call, look.x, look.y, look.z, count, blur, look.log, look.sharpness, none)
+    evaluate_call(d, call, look.x, look.y, look.z, count, blur, look.log, look.sharpness, look.gain, none)
 
 
 @compiled
@@ -302,22 +318,16 @@ def _choose(confidence: float, resolution: int, count: int, look: _Look, state: 
     if needed >= ENOUGH_CELLS or at_end:
         state.enough[0] = 1
     enough = state.enough[0] == 1
-    # Averages of single densities, multiplied, are not the average of the product: where two narrow pieces share a
-    # large cell, its mass is wrong by orders of magnitude either way. So every such cell is looked into, whatever it
-    # weighs.
-    sharp, heavy = 0, 0
+    heavy = 0
     for i in range(count):
-        if look.sharpness[i] > HIDDEN_SHARPNESS:
-            sharp += 1
-            if look.mass[i] > HIDDEN_MASS * total:
-                heavy += 1
-    floor = SHARPER if sharp > HIDDEN_CELLS else HIDDEN_SHARPNESS
+        if look.sharpness[i] > HIDDEN_SHARPNESS and look.mass[i] > HIDDEN_MASS * total:
+            heavy += 1
     held, split = 0.0, 0
     for k in range(count):
         i = look.order[k]
-        sharpness = look.sharpness[i]
-        hidden = sharpness > floor
-        if heavy <= HIDDEN_CELLS and sharpness > HIDDEN_SHARPNESS and look.mass[i] > HIDDEN_MASS * total:
+        hidden = look.mass[i] > HIDDEN_MASS * total and look.sharpness[i] > HIDDEN_SHARPNESS and heavy <= HIDDEN_CELLS
+        gain = min(np.float64(look.gain[i]), MOST_EXPONENT)
+        if gain > LEAST_GAIN and look.mass[i] * math.exp(gain) > GAINED_MASS * total:
             hidden = True
         # The heaviest come first, what merely hides something last: a full row loses the least.
         closing = not enough and k < MOST_SPLIT and (k == 0 or held < here - tail * total)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.compiled import compiled
+from locsvc.fusion.compiled import compiled, exp32
 from locsvc.fusion.evaluation import SCALE_M, SHARE, SUPPORT_M, Pieces, add_log_all_wrong, axes_at
 from locsvc.fusion.lattice import EDGE_M, SEED_RESOLUTION, Lattice, Level, cells_near
 from locsvc.geo import SEMI_MAJOR_AXIS_M
@@ -102,7 +102,7 @@ def log_outside(d: Pieces, call: int, area_m2: float) -> float:
     e0, e1, n0, n1, n2, _ = axes_at(ax, ay, az)
     east, north = math.sqrt(e0 * e0 + e1 * e1), math.sqrt(n0 * n0 + n1 * n1 + n2 * n2)
     e0, e1, n0, n1, n2 = e0 / east, e1 / east, n0 / north, n1 / north, n2 / north
-    places = np.empty((FAR_RINGS * FAR_BEARINGS, 3))
+    places = np.empty((3, FAR_RINGS * FAR_BEARINGS))
     area = np.empty(FAR_RINGS * FAR_BEARINGS)
     for ring in range(FAR_RINGS):
         length = covered * math.exp((ring + 0.5) * step)
@@ -113,14 +113,16 @@ def log_outside(d: Pieces, call: int, area_m2: float) -> float:
         for k in range(FAR_BEARINGS):
             s, c = BEARING_SIN[k] * sin_a, BEARING_COS[k] * sin_a
             at = ring * FAR_BEARINGS + k
-            places[at, 0] = ax * cos_a + e0 * s + n0 * c
-            places[at, 1] = ay * cos_a + e1 * s + n1 * c
-            places[at, 2] = az * cos_a + n2 * c
+            places[0, at] = ax * cos_a + e0 * s + n0 * c
+            places[1, at] = ay * cos_a + e1 * s + n1 * c
+            places[2, at] = az * cos_a + n2 * c
             area[at] = share
-    log = np.zeros(FAR_RINGS * FAR_BEARINGS)
+    log = np.zeros(FAR_RINGS * FAR_BEARINGS, np.float32)
     add_log_all_wrong(d, call, places, log)
     peak = log.max()
+    for i in range(len(log)):
+        area[i] *= exp32(log[i] - peak)
     total = 0.0
     for i in range(len(log)):
-        total += math.exp(log[i] - peak) * area[i]
-    return peak + math.log(total)
+        total += area[i]
+    return np.float64(peak) + math.log(total)

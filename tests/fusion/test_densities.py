@@ -137,9 +137,10 @@ def test_background_wins_far_away(name: str, parameters: Parameters) -> None:
     # The same, from the part that is only about all pieces being wrong.
     pieces = pieces_of(d, 1)
     axis_e, _ = local_axes(*HERE)
-    log = np.full(len(distance), float(pieces.piece[0, LOG_REFERENCE]))
-    add_log_all_wrong(pieces, 0, unit_vectors(*HERE) + distance[:, None] * axis_e / np.sum(axis_e**2), log)
-    wrong = np.exp(log)
+    log = np.zeros(len(distance), np.float32)
+    places = unit_vectors(*HERE) + distance[:, None] * axis_e / np.sum(axis_e**2)
+    add_log_all_wrong(pieces, 0, np.ascontiguousarray(places.T), log)
+    wrong = np.exp(log + float(pieces.piece[0, LOG_REFERENCE]))
     assert wrong == pytest.approx(student, rel=2e-3)
 
 
