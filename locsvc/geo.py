@@ -119,7 +119,8 @@ def destination(
 
 
 @functools.cache
-def _geod() -> pyproj.Geod:
+def geodesics() -> pyproj.Geod:
+    """Karney's algorithms on WGS84; longitude comes before latitude in them."""
     import pyproj
 
     return pyproj.Geod(ellps="WGS84")
@@ -134,8 +135,38 @@ def geodesic_m(
     1112.86
     """
     lat1, lng1, lat2, lng2 = np.broadcast_arrays(lat1_deg, lng1_deg, lat2_deg, lng2_deg)
-    _, _, length = _geod().inv(lng1.astype(float), lat1.astype(float), lng2.astype(float), lat2.astype(float))
+    _, _, length = geodesics().inv(lng1.astype(float), lat1.astype(float), lng2.astype(float), lat2.astype(float))
     return np.asarray(length, dtype=np.float64)
+
+
+def bearings_lengths(
+    latitude_deg: float, longitude_deg: float, latitudes_deg: npt.ArrayLike, longitudes_deg: npt.ArrayLike
+) -> tuple[Floats, Floats]:
+    """Bearing at the first place, degrees from north, and exact geodesic length, metres, to each of the others.
+
+    >>> [round(float(v), 2) for v in bearings_lengths(53.0, -6.0, 53.01, -6.0)]
+    [0.0, 1112.86]
+    """
+    to_lat, to_lng = np.broadcast_arrays(np.asarray(latitudes_deg, float), np.asarray(longitudes_deg, float))
+    bearing, _, length = geodesics().inv(
+        np.full(to_lng.shape, float(longitude_deg)), np.full(to_lat.shape, float(latitude_deg)), to_lng, to_lat
+    )
+    return np.asarray(bearing, dtype=np.float64) % 360.0, np.asarray(length, dtype=np.float64)
+
+
+def geodesic_destination(
+    latitude_deg: float, longitude_deg: float, bearing_deg: npt.ArrayLike, length_m: npt.ArrayLike
+) -> tuple[Floats, Floats]:
+    """Latitude and longitude, degrees float64, of the places `length_m` away in directions `bearing_deg`, exactly.
+
+    >>> [round(float(v), 6) for v in geodesic_destination(53.0, -6.0, 0.0, 1112.86)]
+    [53.01, -6.0]
+    """
+    bearing, length = np.broadcast_arrays(np.asarray(bearing_deg, float), np.asarray(length_m, float))
+    lng, lat, _ = geodesics().fwd(
+        np.full(bearing.shape, float(longitude_deg)), np.full(bearing.shape, float(latitude_deg)), bearing, length
+    )
+    return np.asarray(lat, dtype=np.float64), np.asarray(lng, dtype=np.float64)
 
 
 def is_null_position(latitude_deg: float, longitude_deg: float) -> bool:
