@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from locsvc.formats.reading import FormatWarning
 from locsvc.formats.xml import local_name
 
 if TYPE_CHECKING:
@@ -43,3 +44,21 @@ def number(text: str) -> float | None:
     """
     text = text.strip()
     return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def stated_confidence(text: str, name: str, warnings: list[FormatWarning]) -> float | None:
+    """The fraction of a confidence in percent, on either scale; None where none is stated.
+
+    >>> [stated_confidence(text, "lev_conf", []) for text in ("67", "0.68", "", "0", "1", "100")]
+    [0.67, 0.68, None, None, None, None]
+    """
+    if not text:
+        return None
+    percent = number(text)
+    if percent is not None and 1 < percent < 100:
+        return percent / 100
+    if percent is not None and 0 < percent < 1:
+        warnings.append(FormatWarning(name, text[:80], "is less than 1 percent: it is read as a fraction"))
+        return percent
+    warnings.append(FormatWarning(name, text[:80], "is no confidence between 0 and 100 %: it counts as not stated"))
+    return None

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from locsvc.formats.cell_identity import GREATEST_AREA, GREATEST_CELL, SHOWN, identity, network_code, whole_number
-from locsvc.formats.elements import child, child_words, children, number, words
+from locsvc.formats.elements import child, child_words, children, number, stated_confidence, words
 from locsvc.formats.mlp_numbers import angle_deg, time_s
 from locsvc.formats.mlp_shapes import Shapes, StopAngle
 from locsvc.formats.reading import FormatWarning, Reading, Unreadable, masked
@@ -205,7 +205,7 @@ class _Reader:
         """The evidence of one pd."""
         at = self._time(pd)
         self._notes_of(pd)
-        confidence = self._confidence(child_words(pd, "lev_conf"))
+        confidence = stated_confidence(child_words(pd, "lev_conf"), "lev_conf", self.shapes.warnings)
         shape_element = child(pd, "shape")
         shape = self.shapes.read(pd if shape_element is None else shape_element)
         if shape is None:
@@ -224,19 +224,6 @@ class _Reader:
         if at is None:
             self.shapes.warn("time", f"{words(element)} {offset}".strip(), "is no time such as 20020623134453 +0200")
         return at
-
-    def _confidence(self, text: str) -> float | None:
-        """The fraction of a lev_conf in percent, None where none is stated."""
-        if not text:
-            return None
-        percent = number(text)
-        if percent is not None and 1 < percent < 100:
-            return percent / 100
-        if percent is not None and 0 < percent < 1:
-            self.shapes.warn("lev_conf", text, "is less than 1 percent: it is read as a fraction")
-            return percent
-        self.shapes.warn("lev_conf", text, "is no confidence between 0 and 100 percent: it counts as not stated")
-        return None
 
     def _altitude(self, pd: Element, shape: Element | None) -> tuple[float | None, float | None]:
         """Metres above the ellipsoid and their uncertainty."""
