@@ -96,7 +96,7 @@ def test_arc_band_shrinks_around_its_middle() -> None:
     band = ArcBand(HERE, 500.0, 1000.0, 350.0, 40.0)
     found = uncertainty.at_confidence(band, 0.9, 0.45, Distribution.RECTANGULAR)
     assert isinstance(found.shape, ArcBand)
-    assert (found.shape.start_angle_deg, found.shape.opening_angle_deg) == (pytest.approx(0.0), pytest.approx(20.0))
+    assert [found.shape.start_angle_deg, found.shape.opening_angle_deg] == pytest.approx([0.0, 20.0])
     assert (found.shape.inner_radius_m, found.shape.outer_radius_m) == (500.0, 1000.0)
 
 
