@@ -11,7 +11,7 @@ from locsvc.formats.xml import local_name
 from locsvc.model import CivicAddress
 
 if TYPE_CHECKING:
-    from locsvc.formats.pidf_lo.measures import Notes
+    from locsvc.formats.pidf_lo.notes import Notes
     from locsvc.formats.xml import Element
 
 # In the order of the schema (RFC 5139 section 3.7), which is the order of writing.

@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from locsvc.formats.call_checks import MAX_RADIUS_M, MAX_VERTICES
 from locsvc.formats.pidf_lo.names import DEGREE, METRE, RADIAN, degrees_in, metres_in
-from locsvc.formats.reading import FormatWarning
+from locsvc.formats.pidf_lo.notes import Notes
 from locsvc.units import UNSTATED_CONFIDENCE
 
 if TYPE_CHECKING:
@@ -20,25 +19,6 @@ if TYPE_CHECKING:
 # radius (68 %, Android and AML); taking more would make the caller's region too small.
 UNKNOWN_CONFIDENCE = 0.68
 _DMS = re.compile(r"([0-9]{1,3})[:°d]([0-9]{1,2})[:'m]([0-9]{1,2}(?:\.[0-9]{1,9})?)[\"s]?([NSEW])", re.ASCII)
-
-
-@dataclass(slots=True)
-class Notes:
-    """What is noted while a message is read: warnings, details, and whether the message was cut off."""
-
-    warnings: list[FormatWarning] = field(default_factory=list)
-    details: dict[str, str] = field(default_factory=dict)
-    cut: bool = False
-
-    def warn(self, name: str, value: str, reason: str) -> None:
-        """Adds a warning, its value shortened."""
-        value = " ".join(value[:200].split())
-        self.warnings.append(FormatWarning(name, value if len(value) <= 60 else value[:57] + "...", reason))
-
-    def detail(self, name: str, value: str) -> None:
-        """Adds a detail; what was said first stands."""
-        if value and len(self.details) < 100:
-            self.details.setdefault(name[:128], value[:1000])
 
 
 def number_of(text: str | None) -> float | None:

@@ -10,7 +10,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from locsvc.formats.reading import FormatWarning
+from locsvc.formats.pidf_lo.notes import Notes
 from locsvc.model import PositioningMethod
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ _NAMES[f"{{{LOST}}}location"] = "Location"
 _FAMILIAR = re.compile(r"pidf|geopriv(?!:(?:held|lm)\b)|gml|opengis", re.IGNORECASE)
 
 
-def name_of(element: Element, warnings: list[FormatWarning]) -> str:
+def name_of(element: Element, notes: Notes) -> str:
     """The element's local name when PIDF-LO has such an element, else "".
 
     A namespace that is not quite the right one is accepted with a warning.
@@ -64,11 +64,8 @@ def name_of(element: Element, warnings: list[FormatWarning]) -> str:
     name = _odd_name(tag)
     if name:
         space = tag[1 : tag.find("}")] if tag.startswith("{") else ""
-        warning = FormatWarning(
-            "namespace", space[:100], "is not that of PIDF-LO's elements: they were read all the same"
-        )
-        if warning not in warnings[-20:]:
-            warnings.append(warning)
+        if not any(w.field == "namespace" for w in notes.warnings):
+            notes.warn("namespace", space, "is not that of PIDF-LO's elements: they were read all the same")
     return name
 
 

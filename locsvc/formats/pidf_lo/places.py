@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from locsvc.formats.pidf_lo.measures import Notes, coordinates_of, numbers_of
+from locsvc.formats.pidf_lo.measures import coordinates_of, numbers_of
 from locsvc.formats.pidf_lo.names import FLAT_CRS, SOLID_CRS, crs_of, name_of
+from locsvc.formats.pidf_lo.notes import Notes
 from locsvc.model import LatLng
 
 if TYPE_CHECKING:
@@ -29,11 +30,11 @@ def center_of(element: Element, parts: Parts, notes: Notes) -> tuple[LatLng, flo
     elif "Point" in parts:
         point = parts["Point"]
         notes.warn("gml:Point", "", "does not belong inside another shape: its position was read")
-        inner = {name_of(child, notes.warnings): child for child in point}
+        inner = {name_of(child, notes): child for child in point}
         inner.pop("Point", None)
         return center_of(point if element.get("srsName") is None else element, inner, notes)
     else:
-        notes.warn(name_of(element, []) or "gml:pos", "", "has no gml:pos: no position")
+        notes.warn(name_of(element, notes) or "gml:pos", "", "has no gml:pos: no position")
         return None
     if len(numbers) not in (2, 3):
         notes.warn("gml:pos", " ".join(map(str, numbers[:9])), "has neither 2 nor 3 numbers: not read")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from locsvc.formats import xml
 from locsvc.formats.call_checks import MAX_EVIDENCE, MAX_NAME
 from locsvc.formats.pidf_lo.civic import address_of, is_indoor_only
-from locsvc.formats.pidf_lo.measures import UNKNOWN_CONFIDENCE, Notes, confidence_of, time_of
+from locsvc.formats.pidf_lo.measures import UNKNOWN_CONFIDENCE, confidence_of, time_of
 from locsvc.formats.pidf_lo.names import METHODS, name_of
+from locsvc.formats.pidf_lo.notes import Notes
 from locsvc.formats.pidf_lo.shapes import READERS, shape_of
 from locsvc.formats.reading import FormatWarning, Reading, Unreadable, masked
 from locsvc.model import (
@@ -146,7 +147,7 @@ class _Gathering:
 
     def visit(self, element: Element, holder: _Holder, place: _Place | None) -> bool:
         """Whether the element is one of PIDF-LO's."""
-        name = name_of(element, self.notes.warnings)
+        name = name_of(element, self.notes)
         if name in _WRAPPERS:
             self.visit_children(element, holder, place)
         elif name in ("geopriv", "Location"):

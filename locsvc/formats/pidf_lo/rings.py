@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from locsvc.formats.call_checks import MAX_VERTICES
-from locsvc.formats.pidf_lo.measures import Notes, coordinates_of, numbers_of
+from locsvc.formats.pidf_lo.measures import coordinates_of, numbers_of
 from locsvc.formats.pidf_lo.names import FLAT_CRS, SOLID_CRS, crs_of, name_of
+from locsvc.formats.pidf_lo.notes import Notes
 from locsvc.formats.pidf_lo.places import altitude_of, odd_crs
 from locsvc.model import LatLng, Polygon
 
@@ -52,7 +53,7 @@ def polygon_of(element: Element, srs: str | None, notes: Notes) -> tuple[Polygon
 def _collect_ring(element: Element, srs: str | None, positions: list[list[float]], notes: Notes) -> None:
     """Adds the positions of the outer ring, however they are written."""
     for child in element:
-        name = name_of(child, notes.warnings)
+        name = name_of(child, notes)
         if name == "pos":
             positions.append(numbers_of(child.text or "", "gml:pos", notes))
         elif name == "posList":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from locsvc.formats.pidf_lo.measures import Notes, angle_deg, direction_deg, length_m
+from locsvc.formats.pidf_lo.measures import angle_deg, direction_deg, length_m
 from locsvc.formats.pidf_lo.names import name_of
+from locsvc.formats.pidf_lo.notes import Notes
 from locsvc.formats.pidf_lo.places import center_of
 from locsvc.formats.pidf_lo.rings import polygon_of
 from locsvc.model import ArcBand, Circle, Ellipse, Ellipsoid, LatLng, Point, Polygon, Prism, Shape, Sphere
@@ -38,7 +39,7 @@ def shape_of(element: Element, name: str, notes: Notes) -> Placed | None:
     """
     parts: Parts = {}
     for child in element:
-        part = name_of(child, notes.warnings)
+        part = name_of(child, notes)
         if part:
             parts.setdefault(part, child)
         else:
@@ -147,7 +148,7 @@ def _prism(element: Element, parts: Parts, notes: Notes) -> Placed | None:
     base = parts.get("base")
     polygon = None
     if base is not None:
-        polygon = next((child for child in base if name_of(child, notes.warnings) == "Polygon"), None)
+        polygon = next((child for child in base if name_of(child, notes) == "Polygon"), None)
     if polygon is None:
         polygon = parts.get("Polygon")
     if polygon is None:
