@@ -27,14 +27,11 @@ def order(function: str, last: int, company: str = COMPANY, **fields: str) -> st
         "class_of_service": "1",
         "type_of_service": "0",
         "extract_date": "112126",
+        "npa": "555",
+        "calling_number": f"555{last:04d}",
+        "company_id": company,
     }
-    return made(
-        function_code=function,
-        npa="555",
-        calling_number=f"555{last:04d}",
-        company_id=company,
-        **usual | fields,
-    )
+    return made(function_code=function, **usual | fields)
 
 
 def header() -> str:
