@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from locsvc import model
 from locsvc.errors import ConfigError
 from locsvc.formats import ali
+from locsvc.formats.ali.layout import FIELDS
 from locsvc.formats.ali.values import stamp
 from locsvc.formats.reading import Reading, Unreadable
 from tests.formats.ali_records import display
@@ -370,3 +373,12 @@ def test_any_spoilt_display_is_read_or_refused(text: str, changes: list[tuple[in
 def test_long_and_empty_texts_are_refused(text: str) -> None:
     with pytest.raises(Unreadable):
         ali.read(text)
+
+
+def test_the_documented_layout_is_one_and_names_every_field(repository: Path) -> None:
+    page = (repository / "docs" / "configuration.md").read_text(encoding="utf-8")
+    example = re.search(r"^```toml\n(name = .*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert example is not None
+    layout = ali.Layout.from_toml(example[1])
+    assert (layout.name, layout.utc_offset_s) == ("our-site", -25_200.0)
+    assert [name for name in FIELDS if f"`{name}`" not in page] == []

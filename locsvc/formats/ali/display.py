@@ -17,7 +17,8 @@ from locsvc.formats.ali.values import national_number
 from locsvc.formats.reading import FormatWarning, Reading, Unreadable
 
 STX, ETX = "\x02", "\x03"
-MAX_CHARACTERS = 20_000
+# Displays have some hundreds.
+MAX_CHARACTERS = 8_000
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _MAX_LINES = 400
 # A display with less than a number and a class, or a place, is none of the layout.
