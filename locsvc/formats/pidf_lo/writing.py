@@ -63,7 +63,7 @@ def write(
     shape
         None when only the address is known.
     confidence
-        That the shape holds the caller, above 0 and below 1.
+        That the shape holds the caller, 0.01 to below 1.
     method
         A token of RFC 4119, `names.method_token`.
     timestamp
@@ -236,8 +236,9 @@ def _percent(confidence: float) -> str:
     """
     percent = _decimal("confidence", confidence, 1.0) * 100
     written = percent.quantize(CONFIDENCE_STEP, ROUND_FLOOR)
-    if not 0 < written < 100:
-        reason = f"{confidence} is no probability above 0.000001 and below 1; write 0.9 for 90 %"
+    # Below 1 % a reader, ours too, takes the number for a fraction.
+    if not 1 <= written < 100:
+        reason = f"{confidence} is no probability from 0.01 to below 1; write 0.9 for 90 %"
         raise InvalidInput([FieldViolation("confidence", reason)])
     return f"{written:f}".rstrip("0").rstrip(".")
 
