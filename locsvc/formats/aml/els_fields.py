@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from locsvc.formats.aml.findings import Findings
+from locsvc.formats.aml.findings import Findings, printable
 from locsvc.formats.aml.fixes import altitude_of, fix_evidence, place_of, vertical_of
 from locsvc.formats.aml.values import (
     confidence_of,
@@ -128,7 +128,7 @@ def _vertical(fields: Mapping[str, str], found: Findings) -> tuple[float | None,
     above_sea = fields.get("location_altitude_msl", "")
     if above_sea and altitude_m is None:
         found.warn("location_altitude_msl", above_sea, "is above the sea, not the ellipsoid; not used as altitude")
-    floor = fields.get("location_floor", "").strip()[:MAX_FLOOR]
+    floor = printable(fields.get("location_floor", "").strip()[:MAX_FLOOR])
     return altitude_m, vertical_m if altitude_m is not None else None, floor
 
 

@@ -21,6 +21,8 @@ MAX_FIELDS = 200
 _KNOWN = re.compile(
     r"(?:^|[&?\s])(?:amp;)?(?:(?:gt_)?location|device|cell)_[a-z_]{1,30}=|^(?:v|time|thunderbird_version)="
 )
+# A form is known by what stands within so many characters.
+_OPENING = 4_096
 _HMAC = b"&hmac="
 
 
@@ -30,7 +32,7 @@ def is_form(message: str) -> bool:
     >>> is_form("v=1&location_latitude=51.5"), is_form("a=1&b=2")
     (True, False)
     """
-    return _KNOWN.search(message) is not None
+    return _KNOWN.search(message[:_OPENING]) is not None
 
 
 def read(message: bytes | str, *, arrived_at: float | None = None, hmac_key: bytes | None = None) -> Reading:
@@ -53,7 +55,7 @@ def read(message: bytes | str, *, arrived_at: float | None = None, hmac_key: byt
     """
     body = message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message
     found = Findings(arrived_at)
-    if not is_form(body.decode("latin-1")):
+    if not is_form(body[:_OPENING].decode("latin-1")):
         raise Unreadable(f"no ELS form: expected fields such as location_latitude=51.5, got {guarded(str(body[:40]))}")
     signed, _, rest = body.partition(_HMAC)
     signature, _, unsigned = rest.partition(b"&")
@@ -102,11 +104,8 @@ def _fields(body: bytes, found: Findings) -> dict[str, str]:
         if not equals or not name:
             if pair:
                 found.warn("", pair, "is no pair of name and value; left out")
-            continue
-        value = _decoded(name, value)
-        if fields.setdefault(name, value) != value:
-            contradicted.add(name)
-            found.warn(name, value, f"stands twice, and says {guarded(fields[name])!r} before; neither is used")
+        else:
+            found.put(fields, name, _decoded(name, value), contradicted)
     found.take_out(fields, contradicted)
     return fields
 

@@ -29,6 +29,7 @@ EXTENSION = {
     0x40: "|",
     0x65: "€",
 }
+_SHIFTS = range(0, SEPTET_BITS * OCTET_BITS, SEPTET_BITS)
 _SEPTETS = {character: bytes([septet]) for septet, character in enumerate(ALPHABET) if septet != ESCAPE} | {
     character: bytes([ESCAPE, septet]) for septet, character in EXTENSION.items()
 }
@@ -55,20 +56,13 @@ def unpack(octets: bytes, count: int | None = None, fill_bits: int = 0) -> bytes
     """
     fitting = (len(octets) * OCTET_BITS - fill_bits) // SEPTET_BITS
     wanted = fitting if count is None else min(count, fitting)
+    if fill_bits:
+        octets = (int.from_bytes(octets, "little") >> fill_bits).to_bytes(len(octets), "little")
     septets = bytearray()
-    bits = held = 0
-    drop = fill_bits
-    for octet in octets:
-        bits |= octet << held
-        held += OCTET_BITS
-        if drop:
-            bits >>= drop
-            held -= drop
-            drop = 0
-        while held >= SEPTET_BITS:
-            septets.append(bits & 0x7F)
-            bits >>= SEPTET_BITS
-            held -= SEPTET_BITS
+    # 7 octets are 8 septets: each block is taken apart by itself.
+    for start in range(0, len(octets), SEPTET_BITS):
+        bits = int.from_bytes(octets[start : start + SEPTET_BITS], "little")
+        septets += bytes([bits >> shift & 0x7F for shift in _SHIFTS])
     return bytes(septets[: max(0, wanted)])
 
 
@@ -105,7 +99,7 @@ def pack(septets: Iterable[int], fill_bits: int = 0) -> bytes:
     return bytes(octets)
 
 
-def text_of(septets: Iterable[int]) -> str:
+def text_of(septets: bytes) -> str:
     r"""The text that septets stand for.
 
     An escape before a septet that the extension table leaves open adds nothing, and one before another escape, or at
@@ -118,6 +112,8 @@ def text_of(septets: Iterable[int]) -> str:
     >>> text_of(b"\x1b\x65 5")
     '€ 5'
     """
+    if ESCAPE not in septets:
+        return "".join([ALPHABET[septet & 0x7F] for septet in septets])
     characters: list[str] = []
     escaped = False
     for septet in septets:

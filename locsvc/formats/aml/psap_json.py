@@ -21,8 +21,9 @@ from locsvc.formats.reading import Reading, Unreadable
 
 # Far more than messages have; nesting uses the interpreter's stack.
 MAX_BRACKETS = 400
-# An answer of a centre lists the messages of one call.
-MAX_OBJECTS = 50
+# An answer of a centre lists the messages of one call; a message has some 40 fields.
+MAX_OBJECTS = 20
+MAX_FIELDS = 100
 MAX_DEPTH = 4
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 # Other names of the same things. Altitudes are not among them: which datum they have, only ELS's own name says.
@@ -183,17 +184,16 @@ def _fields(pairs: _Pairs, found: Findings) -> dict[str, str]:
     contradicted: set[str] = set()
     # Names of a text message's keys stay what they are.
     kept = text1.GRAMMAR.keys if {name for name, _ in pairs} >= _TEXT_KEYS else frozenset[str]()
-    for name, value in pairs:
+    if len(pairs) > MAX_FIELDS:
+        found.warn("", "", f"more than {MAX_FIELDS} fields; the rest is left out")
+    for name, value in pairs[:MAX_FIELDS]:
         if not isinstance(value, str):
             # true, false, null and what lies inside is no value of a field.
             continue
         snake = _CAMEL.sub("_", name[:64]).lower()
         known = _NAMES.get(snake, snake) if snake not in kept else snake
         # The space before a number may be the plus that nobody encoded.
-        said = value if known == "device_number" else value.strip()
-        if fields.setdefault(known, said) != said:
-            contradicted.add(known)
-            found.warn(name, value, f"stands twice, and says {guarded(fields[known])!r} before; neither is used")
+        found.put(fields, known, value if known == "device_number" else value.strip(), contradicted)
     found.take_out(fields, contradicted)
     return fields
 

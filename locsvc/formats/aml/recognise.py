@@ -13,6 +13,8 @@ from locsvc.formats.reading import Reading, Unreadable
 
 # Messages have below 4 KiB; a series of them in JSON may have more.
 MAX_LENGTH = 65_536
+# Digits of a data message, with spaces between; no other form is worth more.
+MAX_ARMOURED = 8_192
 _BLANK = "\ufeff \t\r\n\0"
 _HEX = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{2}(?:[\s:]?[0-9A-Fa-f]{2}){7,})")
 _BASE64 = re.compile(r"[0-9A-Za-z+/_-]{12,}={0,2}")
@@ -95,6 +97,8 @@ def _armoured(message: bytes | str) -> list[bytes]:
     """What the message may be the hexadecimal or base64 digits of."""
     digits = (message if isinstance(message, str) else message.decode("latin-1")).strip(_BLANK + "\"'")
     found: list[bytes] = []
+    if len(digits) > MAX_ARMOURED:
+        return found
     hexadecimal = _HEX.fullmatch(digits)
     if hexadecimal is not None:
         found.append(bytes.fromhex(_SPACES.sub("", hexadecimal[1])))

@@ -44,7 +44,8 @@ def is_text(message: str) -> bool:
     >>> is_text('A"ML=1;lt=+0.1'), is_text("\u201cA\u201dML=1;"), is_text("SAML=1")
     (True, True, False)
     """
-    return HEADER in message or bool(_HEADER.search(message) or _HEADLESS.search(message))
+    opening = message[:MAX_CHARACTERS]
+    return HEADER in opening or bool(_HEADER.search(opening) or _HEADLESS.search(opening))
 
 
 def is_header(opening: str) -> bool:
@@ -86,9 +87,10 @@ def _opened(message: str, found: Findings) -> str:
     """The message from its version on."""
     if message.startswith(HEADER):
         return _tidied(message[len(HEADER) :], found)
-    header = _PLAIN_HEADER.search(message) or _HEADER.search(message)
+    opening = message[:MAX_CHARACTERS]
+    header = _PLAIN_HEADER.search(opening) or _HEADER.search(opening)
     if header is None:
-        headless = _HEADLESS.search(message)
+        headless = _HEADLESS.search(opening)
         if headless is None:
             raise Unreadable('no AML text: expected a message that begins with A"ML=1; or A"ML=2;')
         found.warn('A"ML', "", "the header was lost; read as version 1, whose keys these are")
@@ -125,10 +127,9 @@ def _pairs(rest: str, found: Findings) -> tuple[dict[str, str], str]:
     """Values by key, without those that are contradicted, and the key of the last pair."""
     fields: dict[str, str] = {}
     contradicted: set[str] = set()
-    empty = malformed = 0
     key = ""
-    pairs = rest.split(";")
-    for pair in pairs:
+    empty = malformed = 0
+    for pair in rest.split(";"):
         key, equals, value = pair.partition("=")
         key, value = key.strip().lower(), value.strip()
         if not equals or not key:
@@ -136,9 +137,8 @@ def _pairs(rest: str, found: Findings) -> tuple[dict[str, str], str]:
             malformed += bool(pair.strip())
             if pair.strip() and malformed == 1:
                 found.warn(pair[:3], pair, "is no pair of key and value; left out")
-        elif fields.setdefault(key, value) != value:
-            contradicted.add(key)
-            found.warn(key, value, f"stands twice, and says {guarded(fields[key])!r} before; neither is used")
+        else:
+            found.put(fields, key, value, contradicted)
     if malformed > 1:
         found.warn("", "", f"{malformed - 1} more pairs have no key and value; left out")
     if empty > rest.endswith(";"):

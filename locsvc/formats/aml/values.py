@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from locsvc.formats.aml.findings import Findings
+from locsvc.formats.aml.findings import Findings, printable
 from locsvc.formats.call_checks import MAX_RADIUS_M
 from locsvc.formats.reading import masked
 from locsvc.model import PositioningMethod
@@ -248,5 +248,5 @@ def telephone_of(found: Findings, field: str, text: str) -> str:
         return number
     if text:
         found.warn(field, text, "is not a number in E.164, such as +441632960123; not used")
-        found.details[field] = masked(number[:40])
+        found.details[field] = printable(masked(number[:40]))
     return ""
