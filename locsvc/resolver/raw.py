@@ -30,6 +30,9 @@ MAX_TOLD = 10
 _MAX_QUOTED = 200
 _FIELD = "device_report.raw"
 _DAY_S = 86_400.0
+# Formats that come as the call does, so that its start will do for their "now"; handsets and location servers send
+# again minutes later, and to them a call's start would look like a time in the past.
+_WITH_THE_CALL = frozenset({"access-network", "ali", "gad", "sip"})
 
 # ITU-T E.164; other spellings are left to the line look-ups of the message itself.
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
@@ -79,7 +82,7 @@ def _number(text: str) -> str:
 
 def _read(raw: RawMessage, piece: Evidence, started_at: float | None, warnings: list[Warning]) -> Reading | None:
     """What the message says, None when it cannot be read; either is told."""
-    arrived_at = started_at if piece.observed_at is None else piece.observed_at
+    arrived_at = started_at if piece.observed_at is None and raw.format in _WITH_THE_CALL else piece.observed_at
     try:
         reading = messages.read(raw.format, raw.bytes, arrived_at=arrived_at)
     except Unreadable as error:
