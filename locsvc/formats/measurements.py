@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from locsvc.formats.call_checks import MAX_NEIGHBOURS
 from locsvc.formats.cell_identity import GREATEST_AREA, GREATEST_CELL, SHOWN, identity, network_code, whole_number
 from locsvc.formats.elements import child, child_words, children, words
-from locsvc.formats.pidf_lo.measures import Notes, time_of
+from locsvc.formats.pidf_lo.measures import time_of
+from locsvc.formats.pidf_lo.notes import Notes
 from locsvc.formats.reading import Reading, Unreadable
 from locsvc.formats.xml import local_name, parse
 from locsvc.model import CellMeasurement, CellScan, Evidence, Radio
