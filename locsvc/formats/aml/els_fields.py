@@ -112,12 +112,10 @@ def _fix(fields: Mapping[str, str], found: Findings, place: LatLng) -> Evidence:
 
 def _confidence(fields: Mapping[str, str], found: Findings) -> tuple[str, float | None]:
     """Name of the field and confidence: the fraction of today's handsets, else the percent of older ones."""
-    text = fields.get("location_confidence", "")
-    if text:
-        return "location_confidence", confidence_of(found, "location_confidence", text, percent=False)
-    text = fields.get("location_certainty", "")
-    if text:
-        return "location_certainty", confidence_of(found, "location_certainty", text, percent=True)
+    for name, percent in (("location_confidence", False), ("location_certainty", True)):
+        confidence = confidence_of(found, name, fields.get(name, ""), percent=percent)
+        if confidence is not None:
+            return name, confidence
     return "location_confidence", None
 
 

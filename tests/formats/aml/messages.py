@@ -48,7 +48,7 @@ def with_length(message: str) -> str:
     return f"{message};ml={length if length > 99 else length - 1}"
 
 
-def text1(header: str = 'A"ML', **pairs: str | None) -> str:
+def text1(header: str = 'A"ML', /, **pairs: str | None) -> str:
     """A message of version 1; None leaves a pair out."""
     kept = {key: value for key, value in (PAIRS | pairs).items() if value is not None}
     stated = with_length(";".join(['A"ML=1', *(f"{key}={value}" for key, value in kept.items())]))

@@ -91,6 +91,7 @@ def test_fields_behind_the_hmac_are_not_covered_by_it() -> None:
         ({"location_confidence": None, "location_certainty": "83"}, 0.83, set()),
         ({"location_confidence": None, "location_certainty": "0.83"}, 0.83, {"location_certainty"}),
         ({"location_confidence": "0.7", "location_certainty": "83"}, 0.7, set()),
+        ({"location_confidence": "x", "location_certainty": "83"}, 0.83, {"location_confidence"}),
     ],
 )
 def test_confidence_on_either_scale(fields: dict[str, str | None], confidence: float, warns: set[str]) -> None:

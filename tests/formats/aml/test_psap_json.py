@@ -53,7 +53,10 @@ def test_german_array() -> None:
         GERMAN,
         {"data": [GERMAN]},
         {"status": "ok", "result": {"messages": [GERMAN]}},
-        {name: (float(v) if name.startswith("location_l") else v) for name, v in GERMAN.items()},
+        {
+            name: (float(str(v)) if name in ("location_latitude", "location_longitude") else v)
+            for name, v in GERMAN.items()
+        },
     ],
 )
 def test_envelopes_and_numbers(document: object) -> None:

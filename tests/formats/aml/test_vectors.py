@@ -160,8 +160,8 @@ def seconds(text: str) -> float:
 
 
 def check_details(reading: Reading, expected: dict[str, Any]) -> None:
-    for name, places in _IDENTITIES.items():
-        shown = [reading.details[place] for place in places if place in reading.details]
+    for name, fields in _IDENTITIES.items():
+        shown = [reading.details[field] for field in fields if field in reading.details]
         if name in expected:
             assert shown == ([] if expected[name] is None else [masked(expected[name])])
     for name, places in _DETAILS.items():
