@@ -19,8 +19,8 @@ from locsvc.formats.reading import FormatWarning, Unreadable
 Element: TypeAlias = etree._Element  # noqa: SLF001
 
 # Far above any location message (a PIDF-LO has 1 to 8 kB), and little enough to be read in a few milliseconds.
-MAX_BYTES = 512 * 1024
-MAX_ELEMENTS = 10_000
+MAX_BYTES = 256 * 1024
+MAX_ELEMENTS = 5_000
 MAX_DEPTH = 64
 MAX_LINES = 20_000
 MAX_ATTRIBUTE = 4096

@@ -27,7 +27,7 @@ BOMBS = {
     "external DTD": '<!DOCTYPE a SYSTEM "http://192.0.2.1/a.dtd"><a/>',
     "DOCTYPE in UTF-7": b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE a+AD4APA-a/+AD4-',
     "attribute of 10 MB": "<a b='" + "x" * 10_000_000 + "'/>",
-    "attribute of 400 kB": "<a b='" + "x" * 400_000 + "'/>",
+    "attribute of 200 kB": "<a b='" + "x" * 200_000 + "'/>",
     "100,000 nested": "<a>" * 100_000 + "</a>" * 100_000,
     "70,000 nested, not closed": "<a>" * 70_000,
     "2,500 nested": "<a>" * 2500 + "</a>" * 2500,
@@ -36,8 +36,8 @@ BOMBS = {
     "attributes below the size": "<a " + " ".join(f"b{i}=''" for i in range(6000)) + "/>",
     "namespaces on every level": "".join(f"<a xmlns:p{i}='urn:{i}'>" for i in range(4000)),
     "20,001 elements": "<a>" + "<b/>" * 20_001 + "</a>",
-    "ampersands": "<a>" + "&" * 500_000 + "</a>",
-    "500,000 lines and a mistake": "<a>" + "\n" * 500_000 + "<b",
+    "ampersands": "<a>" + "&" * 250_000 + "</a>",
+    "250,000 lines and a mistake": "<a>" + "\n" * 250_000 + "<b",
 }
 
 NO_XML = {

@@ -7,7 +7,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from locsvc.formats.call_checks import MAX_RADIUS_M, MAX_VERTICES
+from locsvc.formats.call_checks import MAX_RADIUS_M
 from locsvc.formats.pidf_lo.names import DEGREE, METRE, RADIAN, degrees_in, metres_in
 from locsvc.formats.pidf_lo.notes import Notes
 from locsvc.units import UNSTATED_CONFIDENCE
@@ -39,28 +39,24 @@ def number_of(text: str | None) -> float | None:
 
 def numbers_of(text: str, name: str, notes: Notes) -> list[float]:
     """The numbers of a `gml:pos` or `gml:posList`; none, with a warning, when one of them is no finite number."""
+    tokens = text.split()
+    if not notes.may_read(name, len(tokens) + text.count(",")):
+        return []
     try:
-        values = [float(token) for token in text.split()]
-        if (
-            text.isascii()
-            and "_" not in text
-            and len(values) <= 3 * (MAX_VERTICES + 1)
-            and all(map(math.isfinite, values))
-        ):
+        values = [float(token) for token in tokens]
+        # float() also takes underscores and the digits of other scripts.
+        if text.isascii() and "_" not in text and all(map(math.isfinite, values)):
             return values
     except ValueError:
         pass
-    return _mended_numbers(text, name, notes)
+    return _mended_numbers(tokens, name, notes)
 
 
-def _mended_numbers(text: str, name: str, notes: Notes) -> list[float]:
+def _mended_numbers(tokens: list[str], name: str, notes: Notes) -> list[float]:
     """Numbers with commas: between them, or in place of points."""
-    tokens = text.split()
-    if len(tokens) > 3 * (MAX_VERTICES + 1):
-        notes.warn(name, f"{len(tokens)} numbers", f"a polygon has at most {MAX_VERTICES} corners: not read")
-        return []
+    text = " ".join(tokens)
     if len(tokens) > 1 and all(token.count(",") == 1 and "." not in token and token[-1] != "," for token in tokens):
-        tokens, reason = [token.replace(",", ".") for token in tokens], "has decimal commas: read as points"
+        tokens, reason = text.replace(",", ".").split(), "has decimal commas: read as points"
     else:
         tokens, reason = text.replace(",", " ").split(), "has commas between its numbers: read as spaces"
     values = [number_of(token) for token in tokens]
@@ -74,23 +70,18 @@ def _mended_numbers(text: str, name: str, notes: Notes) -> list[float]:
 
 def coordinates_of(element: Element, notes: Notes) -> list[list[float]]:
     """The positions of a `gml:coordinates`: numbers joined by commas, or degrees, minutes and seconds (RFC 4119)."""
-    text = (element.text or "").strip()
-    places = _DMS.findall(text[:20_000])
-    if places:
-        return _sexagesimal(places, text, notes)
+    text = " ".join((element.text or "").split())
     decimal, comma, space = (element.get(k, d) for k, d in (("decimal", "."), ("cs", ","), ("ts", " ")))
     if len(comma) != 1 or len(space) != 1 or len(decimal) != 1:
         notes.warn("gml:coordinates", decimal + comma + space, "has separators of more than one character: not read")
         return []
-    if comma != " ":
-        # "1, 2 3, 4": the comma binds closer than the space beside it.
-        text = re.sub(rf"\s*{re.escape(comma)}\s*", comma, text[:100_000]) if len(text) <= 100_000 else ""
-    groups = text.split() if space.isspace() else text.split(space)
-    if len(groups) > MAX_VERTICES + 1:
-        notes.warn(
-            "gml:coordinates", f"{len(groups)} places", f"a polygon has at most {MAX_VERTICES} corners: not read"
-        )
+    if not notes.may_read("gml:coordinates", text.count(comma) + text.count(space) + 1):
         return []
+    places = _DMS.findall(text)
+    if places:
+        return _sexagesimal(places, text, notes)
+    # "1, 2 3, 4": the comma binds closer than the space beside it.
+    groups = re.sub(f" ?{re.escape(comma)} ?", comma, text).split(space)
     found = [[number_of(n.replace(decimal, ".")) for n in group.split(comma)] for group in groups if group.strip()]
     if len(found) in (2, 3) and all(len(group) == 1 for group in found):
         found = [[group[0] for group in found]]
@@ -103,7 +94,7 @@ def coordinates_of(element: Element, notes: Notes) -> list[list[float]]:
 
 def _sexagesimal(parts: list[tuple[str, str, str, str]], text: str, notes: Notes) -> list[list[float]]:
     """Positions in degrees, minutes and seconds; the letters tell latitude from longitude."""
-    if len(parts) > 2 * (MAX_VERTICES + 1) or len(parts) % 2:
+    if len(parts) % 2:
         notes.warn("gml:coordinates", text, "is not made of pairs of latitude and longitude: not read")
         return []
     positions = []

@@ -9,6 +9,8 @@ from locsvc.formats.reading import FormatWarning
 # A message that is worse than this is not made clearer by more words.
 MAX_WARNINGS = 100
 MAX_DETAILS = 100
+# Of positions, in a whole message: three polygons as large as the contract takes them.
+MAX_NUMBERS = 10_000
 
 
 @dataclass(slots=True)
@@ -18,6 +20,7 @@ class Notes:
     warnings: list[FormatWarning] = field(default_factory=list)
     details: dict[str, str] = field(default_factory=dict)
     cut: bool = False
+    numbers_left: int = MAX_NUMBERS
 
     def warn(self, name: str, value: str, reason: str) -> None:
         """Adds a warning, its value shortened."""
@@ -32,3 +35,12 @@ class Notes:
         """Adds a detail; what was said first stands."""
         if value and len(self.details) < MAX_DETAILS:
             self.details.setdefault(name[:128], value[:1000])
+
+    def may_read(self, name: str, count: int) -> bool:
+        """Whether the message may have so many numbers more; a warning when not."""
+        self.numbers_left -= count
+        if self.numbers_left >= 0:
+            return True
+        self.numbers_left = 0
+        self.warn(name, f"{count} numbers", f"is more than a location message has, {MAX_NUMBERS} in all: not read")
+        return False

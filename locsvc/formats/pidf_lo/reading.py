@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from locsvc.formats import xml
-from locsvc.formats.call_checks import MAX_EVIDENCE, MAX_NAME
+from locsvc.formats.call_checks import MAX_NAME
 from locsvc.formats.pidf_lo.civic import address_of, is_indoor_only
 from locsvc.formats.pidf_lo.measures import UNKNOWN_CONFIDENCE, confidence_of, time_of
 from locsvc.formats.pidf_lo.names import METHODS, name_of
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # A clock that is this far ahead of ours is wrong, not early.
 _AHEAD_S = 60.0
+# Shapes and addresses of a message; a caller is not in more places.
+MAX_LOCATIONS = 100
 # RFC 5491 section 3.3: the device's location first, then a tuple's; a person's is the last resort.
 _RANKS = {"device": 0, "tuple": 1, "person": 2, "": 3}
 _WRAPPERS = frozenset({"status", "location-info", "location"})
@@ -125,7 +127,7 @@ def _read(element: Element, notes: Notes, arrived_at: float | None) -> tuple[boo
         reason = "the first is the one that RFC 5491 prefers, the others are alternatives"
         notes.warn("presence", f"{len(places)} locations", reason)
     return found, Reading(
-        tuple(evidence[:MAX_EVIDENCE]),
+        tuple(evidence),
         tuple(notes.warnings),
         calling_number=gathering.number,
         no_location="" if evidence else _why_none(gathering, notes),
@@ -140,6 +142,7 @@ class _Gathering:
         self.notes = notes
         self.places: list[_Place] = []
         self.number = ""
+        self.taken = 0
 
     def visit_children(self, element: Element, holder: _Holder, place: _Place | None) -> None:
         for child in element:
@@ -153,7 +156,8 @@ class _Gathering:
         elif name in ("geopriv", "Location"):
             self.visit_children(element, holder, self._new_place(holder))
         elif name in READERS:
-            (place or self._place(holder)).shapes.append((name, element))
+            if self._may_take(name):
+                (place or self._place(holder)).shapes.append((name, element))
         elif name in _RANKS and name:
             self.visit_children(element, _Holder(name), None)
         elif name == "presence":
@@ -167,7 +171,8 @@ class _Gathering:
         if name == "timestamp":
             holder.observed_at = time_of(element.text, self.notes)
         elif name == "civicAddress":
-            (place or self._place(holder)).civics.append(element)
+            if self._may_take(name):
+                (place or self._place(holder)).civics.append(element)
         elif name == "confidence":
             (place or self._place(holder)).confidence = confidence_of(element, self.notes)
         elif name == "method":
@@ -177,6 +182,12 @@ class _Gathering:
         elif name == "contact" and not self.number:
             self._take_number("contact", (element.text or "").strip())
         return bool(name)
+
+    def _may_take(self, name: str) -> bool:
+        self.taken += 1
+        if self.taken == MAX_LOCATIONS + 1:
+            self.notes.warn(name, "", f"is more than {MAX_LOCATIONS} shapes and addresses: the rest was left out")
+        return self.taken <= MAX_LOCATIONS
 
     def _new_place(self, holder: _Holder) -> _Place:
         place = _Place(holder)
@@ -230,7 +241,7 @@ def _reports(place: _Place, floor: str, notes: Notes) -> list[DeviceReport]:
     if method is PositioningMethod.UNSPECIFIED:
         notes.detail("method", place.method)
     reports = []
-    for name, element in place.shapes[:MAX_EVIDENCE]:
+    for name, element in place.shapes:
         placed = shape_of(element, name, notes)
         if placed is not None:
             shape, altitude_m = placed
@@ -256,7 +267,7 @@ def _addresses(place: _Place, notes: Notes) -> list[CivicAddress]:
     """The addresses that say anything; of one in several languages the first."""
     addresses: list[CivicAddress] = []
     languages: set[str] = set()
-    for element in place.civics[:MAX_EVIDENCE]:
+    for element in place.civics:
         language = element.get("{http://www.w3.org/XML/1998/namespace}lang") or ""
         if language and languages and language not in languages:
             notes.warn("civicAddress", language, "is the address in another language: the first stands")

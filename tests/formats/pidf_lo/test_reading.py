@@ -210,7 +210,7 @@ def test_method(token: str, method: PositioningMethod) -> None:
         pytest.param("2026-11-31T22:15:00Z", None, True, id="no such day"),
         pytest.param("yesterday, at about ten", None, True, id="words"),
         pytest.param("", None, True, id="empty"),
-        pytest.param("9" * 300_000, None, True, id="endless"),
+        pytest.param("9" * 200_000, None, True, id="endless"),
         pytest.param("0001-01-01T00:00:00+14:00", -62_135_647_200.0, False, id="before the first year"),
     ],
 )
@@ -449,23 +449,23 @@ def test_a_document_with_some_bytes_changed_is_read_or_refused(place: int, noise
 @pytest.mark.parametrize(
     "message",
     [
-        pytest.param(presence(tuple_of(CIRCLE) * 700), id="700 tuples"),
+        pytest.param(presence(tuple_of(CIRCLE) * 500), id="500 tuples"),
         pytest.param(presence(tuple_of(CIRCLE * 1500)), id="1,500 circles"),
         pytest.param(presence(tuple_of("<gs:Circle/>" * 6000)), id="6,000 empty circles"),
-        pytest.param(presence(tuple_of(f"<gml:Polygon><gml:exterior><gml:LinearRing><gml:posList>{'1 2 ' * 100_000}</gml:posList></gml:LinearRing></gml:exterior></gml:Polygon>")), id="200,000 numbers"),
-        pytest.param(presence(tuple_of(f"<gml:Point><gml:coordinates>{'1:2:3N 4:5:6W ' * 30_000}</gml:coordinates></gml:Point>")), id="30,000 places"),
-        pytest.param(presence(tuple_of(f"<gml:Point><gml:coordinates>{', ' * 200_000}</gml:coordinates></gml:Point>")), id="200,000 commas"),
-        pytest.param(presence(tuple_of(f"<gml:Point><gml:coordinates>{' ' * 400_000}1</gml:coordinates></gml:Point>")), id="400,000 spaces"),
-        pytest.param(presence(tuple_of(f"<gml:Point><gml:pos>{'9' * 400_000}</gml:pos></gml:Point>")), id="400,000 digits"),
-        pytest.param(presence(tuple_of(CIRCLE, "x" * 400_000)), id="endless method"),
-        pytest.param(presence(tuple_of(ADDRESS * 1000)), id="1,000 addresses"),
-        pytest.param(presence(tuple_of(civic("<ca:x>y</ca:x>" * 9000))), id="9,000 parts of an address"),
+        pytest.param(presence(tuple_of(f"<gml:Polygon><gml:exterior><gml:LinearRing><gml:posList>{'1 2 ' * 60_000}</gml:posList></gml:LinearRing></gml:exterior></gml:Polygon>")), id="120,000 numbers"),
+        pytest.param(presence(tuple_of(f"<gml:Point><gml:coordinates>{'1:2:3N 4:5:6W ' * 15_000}</gml:coordinates></gml:Point>")), id="15,000 places"),
+        pytest.param(presence(tuple_of(f"<gml:Point><gml:coordinates>{', ' * 100_000}</gml:coordinates></gml:Point>")), id="100,000 commas"),
+        pytest.param(presence(tuple_of(f"<gml:Point><gml:coordinates>{'1' + ' ' * 100_000 + '1' + ' ' * 100_000}</gml:coordinates></gml:Point>")), id="200,000 spaces"),
+        pytest.param(presence(tuple_of(f"<gml:Point><gml:pos>{'9' * 200_000}</gml:pos></gml:Point>")), id="200,000 digits"),
+        pytest.param(presence(tuple_of(CIRCLE, "x" * 200_000)), id="endless method"),
+        pytest.param(presence(tuple_of("".join(civic(f"<ca:A3>{i}</ca:A3>") for i in range(2000)))), id="2,000 addresses"),
+        pytest.param(presence(tuple_of(civic("<ca:x>y</ca:x>" * 4000))), id="4,000 parts of an address"),
         pytest.param(presence(tuple_of("".join(f"<x{i}:Circle xmlns:x{i}='gml{i}'/>" for i in range(4000)))), id="4,000 namespaces"),
     ],
 )  # fmt: skip
 def test_large_documents_are_read_in_bounds(message: str) -> None:
     reading = read(message)
-    assert len(reading.evidence) <= 1000
+    assert len(reading.evidence) <= 100
     assert len(reading.details) <= 100
     assert len(reading.warnings) <= 101
     assert call_violations(Call(evidence=reading.evidence)) == []
