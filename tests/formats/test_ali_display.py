@@ -109,6 +109,24 @@ def test_phase_0_without_coordinates_is_no_location() -> None:
     assert reading.calling_number == "+15555550125"
 
 
+@pytest.mark.parametrize(
+    ("street", "more", "read", "sector"),
+    [
+        ("MILL BOULEVARD - ", "N Sector", "MILL BOULEVARD", "N sector"),
+        # Cut in the middle of a word: put together without a blank.
+        ("NORTH MILL BOULEVARD S", "OUTH - SE SECTOR", "NORTH MILL BOULEVARD SOUTH", "SE sector"),
+        ("NORTH MILL BOULEVARD -", " 2 Sector", "NORTH MILL BOULEVARD", "2 sector"),
+        ("SECTOR ROAD", "", "SECTOR ROAD", ""),
+    ],
+)
+def test_the_sector_behind_the_masts_street_is_no_street(street: str, more: str, read: str, sector: str) -> None:
+    reading = ali.read(display("WPH1", street=street, more=more))
+    address = line_of(reading).address
+    assert address is not None
+    assert (address.street, address.location) == (read, sector)
+    assert reading.details["tower"] == f"3690 {read}, TESTHAM CO" + (sector and f", {sector}")
+
+
 def test_a_landline_is_a_line_at_its_address() -> None:
     reading = ali.read(display("RESD", " " * 31, location="APT 4", name="A CALLER"))
     content = reading.evidence[0].content

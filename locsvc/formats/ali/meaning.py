@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from locsvc.formats.ali.classes import Kind, ServiceClass, service_class
 from locsvc.formats.ali.layout import DETAIL_PREFIX, Layout
@@ -34,6 +35,8 @@ FCC_CONFIDENCE = 0.9
 _GREATEST_RADIUS_M = 20_000_000.0
 _GREATEST_HEIGHT_M = 20_000.0
 _HOUSE = re.compile(r"(\d{1,8}[A-Za-z]?)\s+(\S.*)", re.ASCII)
+# What stands behind a mast's street; it is in no table of streets.
+_SECTOR = re.compile(r"(.*\S) ?- ?([NSEW]{1,2}|[0-9]{1,3}|[A-Z]) ?SECTOR", re.IGNORECASE)
 _C = ClassOfService
 # Besides phase 2, classes whose coordinates are the caller's where an uncertainty comes with them.
 _FIX_IF_STATED = frozenset({_C.WIRELESS, _C.TEXT, _C.TELEMATICS, _C.WIRELESS_DISPATCHABLE, _C.WIRELESS_CIVIC})
@@ -114,6 +117,14 @@ class _Reader:
             return None
         return value
 
+    def mast(self) -> CivicAddress | None:
+        """The address of the mast; its sector is the location within it."""
+        address = self.address(named=False)
+        found = _SECTOR.fullmatch(address.street) if address is not None else None
+        if address is None or found is None:
+            return address
+        return replace(address, street=found[1], location=f"{found[2]} sector")
+
     def address(self, *, named: bool) -> CivicAddress | None:
         """The civic address; `named`: with the subscriber's name, which on wireless displays is the carrier's."""
         get = self.fields.get
@@ -178,9 +189,9 @@ def meaning(
     if asked and asked != number:
         details["pANI"] = asked
     if wireless and entry is not None and entry.line_class not in _CIVIC:
-        tower = reader.address(named=False)
+        tower = reader.mast()
         if tower is not None:
-            details["tower"] = tower.line()
+            details["tower"] = ", ".join(filter(None, (tower.line(), tower.location)))
     return Reading(
         tuple(Evidence(c, name if len(contents) > 1 else "", observed_at=observed_at) for name, c in contents),
         tuple(reader.warnings),
@@ -197,7 +208,10 @@ def _contents(
     wireless = entry is not None and entry.wireless
     radius_m = reader.length_m("uncertainty_m", _GREATEST_RADIUS_M) if position else None
     confidence = reader.confidence()
-    address = reader.address(named=not wireless) if not wireless or line_class in _CIVIC or _at_mast(entry) else None
+    if not wireless or line_class in _CIVIC:
+        address = reader.address(named=not wireless)
+    else:
+        address = reader.mast() if _at_mast(entry) else None
     is_fix = line_class == _C.WIRELESS_PHASE2 or (line_class in _FIX_IF_STATED and radius_m is not None)
     if position is not None and is_fix:
         fix = _fix(reader, position, radius_m, confidence)
