@@ -29,6 +29,8 @@ _CDMA_NAMES = ("sid", "nid", "baseid")
 # An RNC identity has 12 bits and its cells 16, or 16 bits and its cells 12: 28 in all (3GPP TS 25.401 clause 6.1.5).
 _RNC, _EXTENDED_RNC, _CID = 2**12 - 1, 2**16 - 1, 2**16 - 1
 MAX_ACCESS_POINTS = 20
+# Cells that are looked at, those that cannot be used included.
+MAX_CELLS = 2 * MAX_NEIGHBOURS
 
 
 def read(message: bytes | str, *, arrived_at: float | None = None) -> Reading:
@@ -92,8 +94,8 @@ class _Cells:
 
     def take(self, cellular: Element) -> None:
         """Adds the cells of a `cellular` element."""
-        for element in children(cellular, "servingCell", "observedCell"):
-            if len(self.neighbours) >= MAX_NEIGHBOURS:
+        for place, element in enumerate(children(cellular, "servingCell", "observedCell")):
+            if len(self.neighbours) >= MAX_NEIGHBOURS or place >= MAX_CELLS:
                 self.notes.warn(local_name(element), "", f"more than {MAX_NEIGHBOURS} cells: the others are left out")
                 return
             cell = self._cell(element)

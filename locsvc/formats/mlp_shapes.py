@@ -31,7 +31,7 @@ StopAngle = Literal["wider", "end", "opening"]
 MAX_CORNERS = 1000
 MAX_LENGTH_M = 20_100_000.0
 # Bounds on what one message costs; shapes of the field have some tens of places.
-MAX_PLACES = 2000
+MAX_PLACES = 1200
 MAX_WARNINGS = 200
 SHOWN = 80
 _WHOLE_RING_DEG = 360.0
@@ -165,7 +165,7 @@ class Shapes:
         if minor_m > major_m:
             self.warn("semiMinor", f"{minor_m:g}", "is longer than semiMajor: exchanged, and turned by 90 degrees")
             major_m, minor_m, turn_deg = minor_m, major_m, turn_deg + 90
-        return Ellipse(place, major_m, minor_m, turn_deg % 180)
+        return Ellipse(place, major_m, minor_m, turn_deg % 180 % 180)
 
     def _arc_band(self, shape: Element) -> Shape | None:
         place = self._place(child(shape, "coord"))
@@ -185,7 +185,8 @@ class Shapes:
             self.warn("CircularArcArea", "", "lacks an angle; it is read as a whole ring")
             start_deg, stop_deg = 0.0, _WHOLE_RING_DEG
         opening_deg = self._opening(start_deg, stop_deg)
-        return ArcBand(place, inner_m, outer_m, start_deg % 360, opening_deg)
+        # Twice, because -1e-20 % 360 is 360.
+        return ArcBand(place, inner_m, outer_m, start_deg % 360 % 360, opening_deg)
 
     def _opening(self, start_deg: float, stop_deg: float) -> float:
         """How far an arc opens, by what this peer means with stopAngle."""
@@ -301,6 +302,8 @@ def held_by(places: list[LatLng]) -> Shape:
     lngs, lats = [x for x, _ in flat], [y for _, y in flat]
     center = LatLng((min(lats) + max(lats)) / 2, _turn((min(lngs) + max(lngs)) / 2 + start))
     far_m = distance_m(center.latitude_deg, center.longitude_deg, lats, [x + start for x in lngs]).max()
+    if far_m == 0:
+        return Point(center)
     # distance_m is good to a part in a thousand.
     return Circle(center, min(float(far_m) * 1.001, MAX_LENGTH_M))
 

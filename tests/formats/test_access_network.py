@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locsvc.formats.access_network import MAX_CHARACTERS, MAX_VALUES, read
+from locsvc.formats.call_checks import call_violations
 from locsvc.formats.reading import Unreadable
-from locsvc.model import CellMeasurement, CellScan, Evidence, Radio
+from locsvc.model import Call, CellMeasurement, CellScan, Evidence, Radio
 
 _FILE = Path(__file__).resolve().parents[3] / "shared" / "standards" / "vectors" / "cell.json"
 ROWS: list[dict[str, Any]] = (
@@ -216,3 +217,4 @@ def test_anything_is_read_or_unreadable(message: bytes | str) -> None:
     except Unreadable:
         return
     assert bool(reading.no_location) == (not reading.evidence)
+    assert call_violations(Call(evidence=reading.evidence)) == []

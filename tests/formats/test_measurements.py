@@ -162,6 +162,11 @@ def test_only_as_many_neighbours_as_the_contract_allows() -> None:
     assert "left out" in reasons(reading)
 
 
+def test_cells_that_cannot_be_used_are_bounded_too() -> None:
+    reading = read(cells(*["<sid>1</sid>"] * 1000))
+    assert len(reading.warnings) <= 2 * MAX_NEIGHBOURS + 1
+
+
 def test_a_bare_cellular_element() -> None:
     bare = cells(f"{NETWORK}<eucid>411</eucid>").partition(">")[2].removesuffix("</measurements>")
     assert scan_of(read(bare)).serving == CellMeasurement(Radio.LTE, "001", "01", None, 411)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from locsvc.formats.call_checks import call_violations
 from locsvc.formats.mlp import MAX_POSITIONS, read
 from locsvc.formats.mlp_numbers import angle_deg, length_m, time_s
 from locsvc.formats.mlp_shapes import MAX_CORNERS, MAX_PLACES, MAX_WARNINGS, StopAngle, held_by
@@ -18,6 +19,7 @@ from locsvc.formats.reading import Reading, Unreadable
 from locsvc.geo import distance_m
 from locsvc.model import (
     ArcBand,
+    Call,
     CellMeasurement,
     CellScan,
     Circle,
@@ -355,6 +357,19 @@ def test_polygons_of_too_many_corners_stay_within_the_contract() -> None:
     assert isinstance(shape, Circle)
 
 
+def test_directions_a_hair_before_north_stay_within_the_circle() -> None:
+    hair = "-0." + "0" * 25 + "1"
+    arc = (
+        f"<CircularArcArea>{COORD}<outRadius>71</outRadius><startAngle>{hair}</startAngle>"
+        f"<stopAngle>9</stopAngle></CircularArcArea>"
+    )
+    ellipse = (
+        f"<EllipticalArea>{COORD}<angle>{hair}</angle><semiMajor>5</semiMajor><semiMinor>2</semiMinor></EllipticalArea>"
+    )
+    assert shape_of(answer(arc)) == ArcBand(PLACE, 0, 71, 0, 9)
+    assert shape_of(answer(ellipse)) == Ellipse(PLACE, 5, 2, 0)
+
+
 def test_a_shape_of_thousands_of_places_is_not_read_in_part() -> None:
     reading = read(answer("<Polygon>" + area(*((50 + i / 1e4, 10.0) for i in range(MAX_PLACES + 1))) + "</Polygon>"))
     assert reading.evidence == ()
@@ -364,9 +379,9 @@ def test_a_shape_of_thousands_of_places_is_not_read_in_part() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        "<slia>" + "<pos>" * 50 + "<gsm_net_param><cgi/></gsm_net_param>" * 4000 + "</pos>" * 50 + "</slia>",
-        "<slia><pos>" + "<pd><time>x</time></pd>" * 4000 + "</pos></slia>",
-        "<slia>" + f"<pos><pd><shape><Point>{COORD}</Point></shape></pd></pos>" * 1200 + "</slia>",
+        "<slia>" + "<pos>" * 50 + "<gsm_net_param><cgi/></gsm_net_param>" * 2000 + "</pos>" * 50 + "</slia>",
+        "<slia><pos>" + "<pd><time>x</time></pd>" * 2000 + "</pos></slia>",
+        "<slia>" + f"<pos><pd><shape><Point>{COORD}</Point></shape></pd></pos>" * 300 + "</slia>",
     ],
 )
 def test_what_repeats_is_read_so_far(message: str) -> None:
@@ -522,3 +537,4 @@ def test_anything_is_read_or_unreadable(start: int, length: int, word: str) -> N
     except Unreadable:
         return
     assert bool(reading.no_location) == (not reading.evidence)
+    assert call_violations(Call(evidence=reading.evidence)) == []

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locsvc.formats import pidf_lo
+from locsvc.formats.call_checks import call_violations
 from locsvc.formats.multipart import MAX_DEPTH, MAX_PARTS, Parts
 from locsvc.formats.reading import Reading, Unreadable
 from locsvc.formats.sip import MAX_BODIES, MAX_BYTES, read
 from locsvc.formats.sip_headers import fields_of, parameters, split_list, unquoted
-from locsvc.model import CellScan, Circle, DeviceReport, Evidence, LatLng, LineLookup, Point
+from locsvc.model import Call, CellScan, Circle, DeviceReport, Evidence, LatLng, LineLookup, Point
 
 _RFC_XML = Path(__file__).resolve().parents[3] / "shared" / "standards" / "vectors" / "rfc-xml"
 RFC_6442 = sorted(_RFC_XML.glob("rfc6442-*.xml"))
@@ -360,6 +361,7 @@ def test_anything_is_read_or_unreadable(start: int, length: int, text: str) -> N
     except Unreadable:
         return
     assert bool(reading.no_location) == (not reading.evidence)
+    assert call_violations(Call(evidence=reading.evidence)) == []
 
 
 @given(st.binary(max_size=300))
