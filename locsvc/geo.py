@@ -25,6 +25,8 @@ FLATTENING = 1 / 298.257223563
 ECCENTRICITY_SQUARED = FLATTENING * (2 - FLATTENING)
 # Radius of the sphere with WGS84's area; H3 counts its areas on it.
 AUTHALIC_RADIUS_M = 6_371_007.180918475
+# 1e-6 degrees is 0.1 m: nothing real is told apart from 0,0 there.
+NULL_DEG = 1e-6
 
 
 def unit_vectors(latitude_deg: npt.ArrayLike, longitude_deg: npt.ArrayLike) -> Floats:
@@ -177,5 +179,4 @@ def is_null_position(latitude_deg: float, longitude_deg: float) -> bool:
     """
     if math.isnan(latitude_deg) or math.isnan(longitude_deg):
         return True
-    # 1e-6 degrees is 0.1 m: nothing real is told apart from 0,0 there.
-    return abs(latitude_deg) < 1e-6 and abs(longitude_deg) < 1e-6
+    return abs(latitude_deg) < NULL_DEG and abs(longitude_deg) < NULL_DEG

@@ -1,26 +1,32 @@
-"""Cell scans to claims: serving cells placed first, neighbours near them, each by the best step that knows it."""
+"""Cell scans to densities: serving cells placed first, neighbours near them, each by the best step that knows it."""
 
 from __future__ import annotations
 
 import functools
-import math
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.claims import CellClaims
-from locsvc.model import CellFallback, CellMeasurement, CellScan, EvidenceKind, Radio, Reason, WarningCode
+from locsvc.fusion.claims import CellClaims, Made, of_cells
+from locsvc.model import CellFallback, Radio, Reason, WarningCode
 from locsvc.reference.cells import CellQueries, CellStore
-from locsvc.resolver.slots import Notes, Slot
+from locsvc.resolver.table import CELL_COLUMNS
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from locsvc.fusion.parameters import Parameters
     from locsvc.reference.cells import CellPlaces
     from locsvc.reference.store import Reference
+    from locsvc.resolver.devices import Reported
+    from locsvc.resolver.slots import Notes, Slots
+    from locsvc.resolver.table import EvidenceTable
 
-# Steps that name the cell itself; all later ones name something wider.
-_KNOWN_STEPS = frozenset({CellFallback.COVERAGE, CellFallback.SECTOR, CellFallback.CENTROID})
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+
+# Steps after this one name something wider than the cell itself.
+_LAST_KNOWN_STEP = CellFallback.CENTROID
 # A neighbour that is known no better than by its area says nothing that the serving cell does not.
 _LAST_NEIGHBOUR_STEP = CellFallback.SITE
 _STEP_WORDS = {
@@ -30,59 +36,7 @@ _STEP_WORDS = {
     CellFallback.NETWORK: "the whole network was taken",
     CellFallback.COUNTRY: "the whole country was taken",
 }
-
-
-@dataclass(slots=True)
-class CellAsked:
-    """One cell of a scan, to be placed; `near` is a place of the call's other evidence, if any."""
-
-    slot: int
-    measurement: CellMeasurement
-    neighbour: bool
-    serving: int  # index of the scan's serving cell among those asked, -1 for none
-    age_s: float
-    near: tuple[float, float]
-
-
-@dataclass(slots=True)
-class CellRows:
-    """Claims of cells as they are collected."""
-
-    cells: list[tuple[float, ...]] = field(default_factory=list)
-
-
-def read_scan(
-    scan: CellScan,
-    call: int,
-    evidence_id: str,
-    age_s: float,
-    near: tuple[float, float],
-    asked: list[CellAsked],
-    notes: Notes,
-) -> None:
-    """Adds the scan's cells to `asked`, with their slots."""
-    serving = -1
-    if scan.serving is not None:
-        slot = notes.add(Slot(call, evidence_id, "serving", EvidenceKind.CELL_SCAN, age_s=age_s))
-        serving = len(asked)
-        asked.append(CellAsked(slot, scan.serving, neighbour=False, serving=-1, age_s=age_s, near=near))
-    for i, neighbour in enumerate(scan.neighbours):
-        measurement = neighbour
-        if scan.serving is not None and not neighbour.mcc:
-            # Neighbours are named within the serving cell's network where they leave it out.
-            radio = neighbour.radio or scan.serving.radio
-            measurement = replace(neighbour, mcc=scan.serving.mcc, mnc=scan.serving.mnc, radio=radio)
-        slot = notes.add(Slot(call, evidence_id, f"neighbours[{i}]", EvidenceKind.CELL_SCAN, age_s=age_s))
-        asked.append(CellAsked(slot, measurement, neighbour=True, serving=serving, age_s=age_s, near=near))
-    if scan.serving is None and not scan.neighbours:
-        notes.add(Slot(call, evidence_id, "", EvidenceKind.CELL_SCAN, reason=Reason.NO_POSITION))
-        notes.warn(
-            call,
-            WarningCode.UNUSABLE_EVIDENCE,
-            "the scan lists no cell; send at least the serving one",
-            evidence_id,
-            "cell_scan",
-        )
+_NEIGHBOUR, _SERVING, _RADIO, _MCC, _MNC, _AREA, _CELL, _PCI, _ARFCN, _ADVANCE = range(1, len(CELL_COLUMNS))
 
 
 @functools.cache
@@ -92,142 +46,122 @@ def _store_without_cells() -> CellStore:
 
 
 def claim_cells(
-    asked: list[CellAsked], reference: Reference, rows: CellRows, notes: Notes, parameters: Parameters
-) -> None:
-    """Places all cells of all calls and adds the claims to `rows`: servings in one look-up, neighbours in another."""
-    if not asked:
-        return
+    table: EvidenceTable, reported: Reported, slots: Slots, reference: Reference, notes: Notes, parameters: Parameters
+) -> list[Made]:
+    """Densities of all cells of all calls: servings are placed in one look-up, neighbours in another."""
+    if not len(table.cells):
+        return []
+    rows = table.cells
+    slot = rows[:, 0].astype(np.int64)
+    neighbour, serving = rows[:, _NEIGHBOUR] > 0, rows[:, _SERVING].astype(np.int64)
+    _inherit_network(rows, serving)
+    _set_repeated_aside(rows, slot, ~neighbour, slots)
+    call = slots.call[slot]
+    near = np.stack((reported.latitude_deg[call], reported.longitude_deg[call]))
     store = reference.cells or _store_without_cells()
-    first = [i for i, a in enumerate(asked) if not a.neighbour]
-    second = [i for i, a in enumerate(asked) if a.neighbour]
-    _set_repeated_aside(asked, first, notes)
-    found: dict[int, tuple[float, float]] = {}
-    for indices, last in ((first, CellFallback.COUNTRY), (second, _LAST_NEIGHBOUR_STEP)):
-        chosen = [i for i in indices if notes.slots[asked[i].slot].reason is not Reason.DUPLICATE]
-        if not chosen:
+    made = []
+    for chosen, last in ((~neighbour, CellFallback.COUNTRY), (neighbour, _LAST_NEIGHBOUR_STEP)):
+        at = np.flatnonzero(chosen & (slots.reason[slot] != Reason.DUPLICATE))
+        if not len(at):
             continue
-        near = [found.get(asked[i].serving, asked[i].near) for i in chosen]
-        places = store.place(_queries([asked[i].measurement for i in chosen], near), last=last)
-        found |= _claim(asked, chosen, places, reference, rows, notes, parameters)
+        places = store.place(_queries(rows[at], near[:, at]), last=last)
+        slots.fallback[slot[at]] = places.step
+        _note(rows[at], slot[at], places, slots, reference, notes)
+        if last == CellFallback.COUNTRY:
+            # Neighbours are looked for near the serving cell's own place.
+            found = at[(places.step > 0) & (places.step <= CellFallback.SITE)]
+            place_of = np.full((2, len(rows)), np.nan)
+            kept = np.isin(at, found)
+            place_of[:, found] = np.stack((places.latitude_deg[kept], places.longitude_deg[kept]))
+            known = (serving >= 0) & ~np.isnan(place_of[0, serving])
+            near = np.where(known, place_of[:, serving], near)
+        placed = np.flatnonzero(places.step > 0)
+        if len(placed):
+            slots.placed[slot[at[placed]]] = True
+            made.append(_made(rows[at[placed]], slot[at[placed]], placed, places, slots, parameters))
+    return made
 
 
-def _set_repeated_aside(asked: list[CellAsked], serving: list[int], notes: Notes) -> None:
+def _inherit_network(rows: Floats, serving: Ints) -> None:
+    """Neighbours are named within the serving cell's network where they leave it out; in place."""
+    left_out = np.flatnonzero((serving >= 0) & (rows[:, _MCC] < 0))
+    if len(left_out):
+        source = serving[left_out]
+        radio = rows[left_out, _RADIO]
+        rows[left_out, _RADIO] = np.where(radio == 0, rows[source, _RADIO], radio)
+        rows[left_out, _MCC], rows[left_out, _MNC] = rows[source, _MCC], rows[source, _MNC]
+
+
+def _set_repeated_aside(rows: Floats, slot: Ints, is_serving: npt.NDArray[np.bool_], slots: Slots) -> None:
     """The same serving cell scanned again says nothing new: the newest scan of it stays."""
-    newest: dict[tuple[int, CellMeasurement], int] = {}
-    for i in sorted(serving, key=lambda k: (asked[k].age_s, asked[k].slot)):
-        slot = notes.slots[asked[i].slot]
-        m = asked[i].measurement
-        identity = CellMeasurement(
-            m.radio, m.mcc, m.mnc, m.area, m.cell, m.pci, m.arfcn, timing_advance=m.timing_advance
-        )
-        if (slot.call, identity) in newest:
-            slot.reason = Reason.DUPLICATE
-        else:
-            newest[slot.call, identity] = i
+    at = np.flatnonzero(is_serving)
+    call = slots.call[slot[at]]
+    if len(at) < 2 or not (call[1:] == call[:-1]).any():
+        return
+    identity = np.nan_to_num(rows[at][:, _RADIO:], nan=-1.0)
+    keys = (*identity.T, call)
+    order = np.lexsort((slot[at], slots.age_s[slot[at]], *keys))
+    same = np.ones(len(at), bool)
+    same[0] = False
+    for key in keys:
+        same[1:] &= key[order][1:] == key[order][:-1]
+    slots.reason[slot[at[order[same]]]] = Reason.DUPLICATE
 
 
-def _queries(cells: list[CellMeasurement], near: list[tuple[float, float]]) -> CellQueries:
-    def column(values: list[int | None], kind: type) -> np.ndarray[tuple[int], np.dtype[np.signedinteger]]:
-        return np.array([-1 if v is None else v for v in values], dtype=kind)
-
-    lat, lng = np.array(near, dtype=np.float64).reshape(-1, 2).T
+def _queries(rows: Floats, near: Floats) -> CellQueries:
     return CellQueries(
-        radio=np.array([c.radio for c in cells], dtype=np.int8),
-        mcc=np.array([int(c.mcc) if c.mcc.isdecimal() else -1 for c in cells], dtype=np.int16),
-        mnc=np.array([int(c.mnc) if c.mnc.isdecimal() else -1 for c in cells], dtype=np.int16),
-        area=column([c.area for c in cells], np.int32),
-        cell=column([c.cell for c in cells], np.int64),
-        pci=column([c.pci for c in cells], np.int32),
-        arfcn=column([c.arfcn for c in cells], np.int32),
-        near_latitude_deg=lat.copy(),
-        near_longitude_deg=lng.copy(),
+        radio=rows[:, _RADIO].astype(np.int8),
+        mcc=rows[:, _MCC].astype(np.int16),
+        mnc=rows[:, _MNC].astype(np.int16),
+        area=rows[:, _AREA].astype(np.int32),
+        cell=rows[:, _CELL].astype(np.int64),
+        pci=rows[:, _PCI].astype(np.int32),
+        arfcn=rows[:, _ARFCN].astype(np.int32),
+        near_latitude_deg=near[0].copy(),
+        near_longitude_deg=near[1].copy(),
     )
 
 
-def _claim(
-    asked: list[CellAsked],
-    chosen: list[int],
-    places: CellPlaces,
-    reference: Reference,
-    rows: CellRows,
-    notes: Notes,
-    parameters: Parameters,
-) -> dict[int, tuple[float, float]]:
-    """Claims of the cells that were placed; the places by index among `asked`."""
-    neighbour_exponent = parameters.dependence["neighbour_exponent"]
-    found: dict[int, tuple[float, float]] = {}
-    columns = (
-        places.step,
-        places.latitude_deg,
-        places.longitude_deg,
-        places.range_m,
-        places.samples,
-        places.azimuth_deg,
-    )
-    for i, step, lat, lng, range_m, samples, azimuth in zip(chosen, *(c.tolist() for c in columns), strict=True):
-        a = asked[i]
-        slot = notes.slots[a.slot]
-        slot.fallback = CellFallback(step)
-        if step == 0:
-            _not_placed(a, slot, reference, notes)
-            continue
-        if step not in _KNOWN_STEPS:
-            _wider(a, slot, reference, notes)
-        if step <= CellFallback.SITE:
-            found[i] = (lat, lng)
-        slot.placed = True
-        radio = a.measurement.radio or Radio.LTE
-        advance = a.measurement.timing_advance
-        exponent = neighbour_exponent if a.neighbour else 1.0
-        rows.cells.append(
-            (
-                slot.call,
-                a.slot,
-                lat,
-                lng,
-                a.age_s,
-                exponent,
-                step,
-                range_m,
-                samples,
-                azimuth,
-                math.nan if advance is None or a.neighbour else advance,
-                radio,
-                a.neighbour,
+def _note(rows: Floats, slot: Ints, places: CellPlaces, slots: Slots, reference: Reference, notes: Notes) -> None:
+    """Notes cells that something wider answered for, and those of which nothing is known."""
+    by_channel = (places.step == CellFallback.PHYSICAL_IDENTITY) & (rows[:, _CELL] < 0)
+    odd = ((places.step == 0) | (places.step > _LAST_KNOWN_STEP)) & ~by_channel
+    loaded = reference.cells is not None
+    code = WarningCode.UNKNOWN_CELL if loaded else WarningCode.DEGRADED_DATASET
+    for i in np.flatnonzero(odd).tolist():
+        s, step = int(slot[i]), CellFallback(int(places.step[i]))
+        if step:
+            slots.reason[s] = Reason.UNKNOWN_CELL
+            what = "the serving cell is not in the cell dataset" if loaded else "no cell dataset is loaded"
+            what = f"{what}; {_STEP_WORDS[step]}"
+        else:
+            slots.reason[s] = Reason.CELL_NOT_FOUND if loaded else Reason.DATASET_MISSING
+            what = (
+                "neither the serving cell nor its site, area, network or country is known"
+                if loaded
+                else "no cell dataset is loaded; import one with 'locsvc import cells'"
             )
-        )
-    return found
+        if rows[i, _NEIGHBOUR] == 0:
+            notes.warn(int(slots.call[s]), code, what, slots.names[s], "cell_scan.serving")
 
 
-def _wider(a: CellAsked, slot: Slot, reference: Reference, notes: Notes) -> None:
-    """Notes that something wider than the cell answered."""
-    known_by_channel = slot.fallback is CellFallback.PHYSICAL_IDENTITY and a.measurement.cell is None
-    if known_by_channel:
-        return
-    slot.reason = Reason.UNKNOWN_CELL
-    if a.neighbour:
-        return
-    code = WarningCode.UNKNOWN_CELL if reference.cells is not None else WarningCode.DEGRADED_DATASET
-    what = "the serving cell is not in the cell dataset" if reference.cells is not None else "no cell dataset is loaded"
-    notes.warn(slot.call, code, f"{what}; {_STEP_WORDS[slot.fallback]}", slot.evidence_id, "cell_scan.serving")
-
-
-def _not_placed(a: CellAsked, slot: Slot, reference: Reference, notes: Notes) -> None:
-    """Notes a cell of which nothing is known."""
-    slot.reason = Reason.CELL_NOT_FOUND if reference.cells is not None else Reason.DATASET_MISSING
-    if a.neighbour:
-        return
-    code = WarningCode.UNKNOWN_CELL if reference.cells is not None else WarningCode.DEGRADED_DATASET
-    what = (
-        "neither the serving cell nor its site, area, network or country is known"
-        if reference.cells is not None
-        else "no cell dataset is loaded; import one with 'locsvc import cells'"
+def _made(rows: Floats, slot: Ints, at: Ints, places: CellPlaces, slots: Slots, parameters: Parameters) -> Made:
+    """Densities of the cells (rows) that have a place, which are `at` among the places."""
+    neighbour = rows[:, _NEIGHBOUR] > 0
+    radio = rows[:, _RADIO].astype(np.int64)
+    claims = CellClaims(
+        slots.call[slot],
+        slot,
+        places.latitude_deg[at],
+        places.longitude_deg[at],
+        slots.age_s[slot],
+        np.where(neighbour, parameters.dependence["neighbour_exponent"], 1.0),
+        places.step[at].astype(np.int64),
+        places.range_m[at],
+        places.samples[at].astype(np.float64),
+        places.azimuth_deg[at],
+        np.where(neighbour, np.nan, rows[:, _ADVANCE]),
+        np.where(radio == 0, int(Radio.LTE), radio),
+        neighbour,
     )
-    notes.warn(slot.call, code, what, slot.evidence_id, "cell_scan.serving")
-
-
-def cell_claims(rows: CellRows) -> CellClaims:
-    """The collected cells as arrays."""
-    c = np.array(rows.cells, dtype=np.float64).reshape(-1, 13).T
-    call, order, step, radio = (c[i].astype(np.int64) for i in (0, 1, 6, 11))
-    return CellClaims(call, order, c[2], c[3], c[4], c[5], step, c[7], c[8], c[9], c[10], radio, c[12] > 0)
+    return of_cells(claims, parameters)

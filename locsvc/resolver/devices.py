@@ -1,266 +1,218 @@
-"""Device reports to claims: shapes read, unknown made wide, repeated fixes counted once."""
+"""Device reports to densities: shapes read, unknown made wide, repeated fixes counted once."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.claims import BandClaims, EllipseClaims, PolygonClaims
-from locsvc.geo import curvature_radii_m, is_null_position
-from locsvc.model import (
-    ArcBand,
-    Circle,
-    DeviceReport,
-    Ellipse,
-    Ellipsoid,
-    EvidenceKind,
-    LatLng,
-    Point,
-    Polygon,
-    PositioningMethod,
-    Prism,
-    Reason,
-    Shape,
-    Sphere,
-    WarningCode,
-)
-from locsvc.resolver.slots import Notes, Slot
-from locsvc.units import UNSTATED_CONFIDENCE, sigmas_of_circle, sigmas_of_height
+from locsvc.fusion.claims import BandClaims, EllipseClaims, Made, PolygonClaims, of_bands, of_ellipses, of_polygons
+from locsvc.geo import NULL_DEG
+from locsvc.model import PositioningMethod, Reason, WarningCode
+from locsvc.resolver.table import FORM_BAND, FORM_ELLIPSE, FORM_NONE, FORM_POINT, FORM_POLYGON
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from locsvc.fusion.parameters import Parameters
+    from locsvc.resolver.slots import Notes, Slots
+    from locsvc.resolver.table import EvidenceTable
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
 
 # Coordinates that agree to 1e-5 degrees (a metre, the last digit of an AML message) are one fix.
 SAME_FIX_DEG = 1e-5
-CORNERS_OF_AN_AREA = 3
 # An arc band that opens this wide is a ring.
 WHOLE_CIRCLE_DEG = 359.0
 
 
 @dataclass(slots=True)
-class DeviceRows:
-    """Claims of devices as they are collected, one list a family."""
+class _Fixes:
+    """Reports that say a place, (n,)."""
 
-    ellipses: list[tuple[float, ...]] = field(default_factory=list)
-    bands: list[tuple[float, ...]] = field(default_factory=list)
-    polygons: list[tuple[float, ...]] = field(default_factory=list)
-    corners: list[tuple[float, float]] = field(default_factory=list)
+    slot: Ints
+    call: Ints
+    form: Ints
+    latitude_deg: Floats
+    longitude_deg: Floats
+    first: Floats
+    second: Floats
+    third: Floats
+    fourth: Floats
+    confidence: Floats
+    method: Ints
+    age_s: Floats
+    without_size: Bools
+
+    def take(self, at: npt.NDArray[np.intp] | Bools) -> _Fixes:
+        """Some of them."""
+        return _Fixes(*(getattr(self, name)[at] for name in self.__dataclass_fields__))
 
 
 @dataclass(slots=True)
-class Fix:
-    """A usable report of one call, before repeated ones are found."""
+class Reported:
+    """What device reports say: densities, and of each call (calls,) the newest fix's place, NaN for none."""
 
-    report: DeviceReport
-    evidence_id: str
-    age_s: float
-    slot: int
-    center: LatLng
+    made: list[Made]
+    latitude_deg: Floats
+    longitude_deg: Floats
 
 
-def read_report(report: DeviceReport, call: int, evidence_id: str, age_s: float, notes: Notes) -> Fix | None:
-    """The report as a usable fix, or None when it says no place; either way a slot and its warnings are noted."""
-    slot = Slot(call, evidence_id, "", EvidenceKind.DEVICE_REPORT, age_s=age_s)
-    number = notes.add(slot)
-    shape = report.shape
-    center = None if shape is None else center_of(shape)
-    if shape is None or center is None:
-        slot.reason = Reason.NO_POSITION
+def claim_reports(table: EvidenceTable, slots: Slots, notes: Notes, parameters: Parameters) -> Reported:
+    """Densities of all reports; what says no place is set aside, what repeats another is counted once."""
+    calls = len(table.started_at)
+    near = np.full((2, calls), np.nan)
+    if not len(table.reports):
+        return Reported([], near[0], near[1])
+    fixes = _usable(table, slots, notes)
+    if not len(fixes.slot):
+        return Reported([], near[0], near[1])
+    has_cells = np.zeros(calls, bool)
+    has_cells[slots.call[table.cells[:, 0].astype(np.int64)]] = True
+    repeated = len(fixes.call) > 1 and bool((fixes.call[1:] == fixes.call[:-1]).any())
+    newest = np.lexsort((fixes.longitude_deg, fixes.latitude_deg, fixes.age_s, fixes.call)) if repeated else ...
+    at = fixes.call[newest]
+    # The first of each call is written last.
+    near[0, at[::-1]], near[1, at[::-1]] = fixes.latitude_deg[newest][::-1], fixes.longitude_deg[newest][::-1]
+    exponent = np.ones(len(fixes.slot))
+    derived = has_cells[fixes.call] & (fixes.method == PositioningMethod.CELL)
+    if repeated:
+        fixes, again = _counted_once(fixes, slots, notes)
+        derived = has_cells[fixes.call] & (fixes.method == PositioningMethod.CELL)
+        exponent = np.where(again, parameters.dependence["same_method_exponent"], 1.0)
+        _depends(fixes.slot[again], slots)
+    exponent = np.where(derived, np.minimum(exponent, parameters.dependence["derived_exponent"]), exponent)
+    _depends(fixes.slot[derived], slots)
+    slots.placed[fixes.slot] = True
+    return Reported(_made(fixes, exponent, table.corners, parameters), near[0], near[1])
+
+
+def _usable(table: EvidenceTable, slots: Slots, notes: Notes) -> _Fixes:
+    """The reports that say a place; the others, and those without a size, are told."""
+    r = table.reports.T
+    slot, form = r[0].astype(np.int64), r[1].astype(np.int64)
+    lat, lng = r[2], r[3]
+    place = (form != FORM_NONE) & (np.maximum(np.abs(lat), np.abs(lng)) >= NULL_DEG)
+    without_size = form == FORM_POINT
+    without_size |= (form == FORM_ELLIPSE) & ((r[4] <= 0) | (r[5] <= 0))
+    without_size |= (form == FORM_BAND) & (r[5] <= 0)
+    for i in np.flatnonzero(~place).tolist():
+        s = int(slot[i])
+        slots.reason[s] = Reason.NO_POSITION
         notes.warn(
-            call,
+            int(slots.call[s]),
             WarningCode.UNUSABLE_EVIDENCE,
             "the device report says no place (null fix, 0,0 or an empty shape); it was set aside",
-            evidence_id,
+            slots.names[s],
             "device_report.shape",
         )
-        return None
-    if is_without_size(shape):
-        slot.reason = Reason.UNKNOWN_UNCERTAINTY
+    for i in np.flatnonzero(place & without_size).tolist():
+        s = int(slot[i])
+        slots.reason[s] = Reason.UNKNOWN_UNCERTAINTY
         notes.warn(
-            call,
+            int(slots.call[s]),
             WarningCode.UNKNOWN_UNCERTAINTY,
             "the device report states no uncertainty (point or radius 0); a wide one was assumed",
-            evidence_id,
+            slots.names[s],
             "device_report.shape",
         )
-    slot.altitude = _altitude(report, shape)
-    return Fix(report, evidence_id, age_s, number, center)
+    every = _Fixes(
+        slot, slots.call[slot], form, lat, lng, r[4], r[5], r[6], r[7], r[8], r[9].astype(np.int64), slots.age_s[slot],
+        without_size,
+    )  # fmt: skip
+    return every if place.all() else every.take(place)
 
 
-def center_of(shape: Shape) -> LatLng | None:
-    """Middle of a shape, None when it is the null place or has no corners."""
-    if isinstance(shape, Polygon):
-        return _middle(shape)
-    if isinstance(shape, Prism):
-        return _middle(shape.base)
-    center = shape.center
-    return None if is_null_position(center.latitude_deg, center.longitude_deg) else center
-
-
-def _middle(polygon: Polygon) -> LatLng | None:
-    corners = [v for v in polygon.vertices if not is_null_position(v.latitude_deg, v.longitude_deg)]
-    if len(corners) < CORNERS_OF_AN_AREA:
-        return None
-    lat = sum(v.latitude_deg for v in corners) / len(corners)
-    # Longitudes are taken relative to the first corner, so that the antimeridian is no border.
-    first = corners[0].longitude_deg
-    lng = first + sum((v.longitude_deg - first + 180.0) % 360.0 - 180.0 for v in corners) / len(corners)
-    return LatLng(lat, (lng + 180.0) % 360.0 - 180.0)
-
-
-def is_without_size(shape: Shape) -> bool:
-    """Whether the shape states no uncertainty: a point, or a size of 0."""
-    if isinstance(shape, Point):
-        return True
-    if isinstance(shape, Circle | Sphere):
-        return shape.radius_m <= 0
-    if isinstance(shape, Ellipse | Ellipsoid):
-        return shape.semi_major_m <= 0 or shape.semi_minor_m <= 0
-    if isinstance(shape, ArcBand):
-        return shape.outer_radius_m <= 0
-    return False
-
-
-def _altitude(report: DeviceReport, shape: Shape) -> tuple[float, float | None, str] | None:
-    """Altitude, its sigma and the floor, from the report or from a shape with a height."""
-    confidence = report.confidence or UNSTATED_CONFIDENCE
-    if report.altitude_m is not None:
-        half = report.vertical_uncertainty_m or 0.0
-        return report.altitude_m, half / sigmas_of_height(confidence) if half > 0 else None, report.floor
-    if isinstance(shape, Sphere):
-        return shape.altitude_m, shape.radius_m / sigmas_of_height(confidence) or None, report.floor
-    if isinstance(shape, Ellipsoid):
-        return shape.altitude_m, shape.vertical_m / sigmas_of_height(confidence) or None, report.floor
-    if isinstance(shape, Prism):
-        # Uniform between base and top: sigma is the height over the root of 12.
-        return shape.base_altitude_m + shape.height_m / 2, shape.height_m / math.sqrt(12.0) or None, report.floor
-    return None
-
-
-def claim_fixes(fixes: list[Fix], rows: DeviceRows, notes: Notes, parameters: Parameters, *, has_cells: bool) -> None:
-    """Adds the claims of one call's fixes to `rows`; fixes that repeat another are set aside.
+def _counted_once(fixes: _Fixes, slots: Slots, notes: Notes) -> tuple[_Fixes, Bools]:
+    """Fixes less those that repeat another one of their call, and which of them repeat another's method.
 
     The newest and best stated of several that are the same fix stays. Further fixes of a method repeat most of the
-    first one's error, and a device's own cell fix repeats the cell scan: both count with less weight.
+    first one's error.
     """
-    kept: dict[tuple[int, int], Fix] = {}
-    seen_methods: set[PositioningMethod] = set()
-    for fix in sorted(fixes, key=_rank):
-        call = notes.slots[fix.slot].call
-        place = (round(fix.center.latitude_deg / SAME_FIX_DEG), round(fix.center.longitude_deg / SAME_FIX_DEG))
-        if place in kept:
-            notes.slots[fix.slot].reason = Reason.DUPLICATE
-            notes.warn(
-                call,
-                WarningCode.DUPLICATE,
-                f"the same fix came as {kept[place].evidence_id!r} too; it was counted once",
-                fix.evidence_id,
-            )
-            continue
-        kept[place] = fix
-        exponent = 1.0
-        method = fix.report.method
-        if method in seen_methods:
-            exponent = parameters.dependence["same_method_exponent"]
-            _depends(notes.slots[fix.slot])
-        if has_cells and method == PositioningMethod.CELL:
-            exponent = min(exponent, parameters.dependence["derived_exponent"])
-            _depends(notes.slots[fix.slot])
-        seen_methods.add(method)
-        _claim(fix, call, exponent, rows)
-        notes.slots[fix.slot].placed = True
-
-
-def _rank(fix: Fix) -> tuple[bool, float, float, float, float, int]:
-    """What fixes of one call are sorted by, best first; never by the order in which they came, but for equal ones."""
-    shape = fix.report.shape or Point(fix.center)
-    center = fix.center
-    size_m = 0.0
-    if isinstance(shape, Circle | Sphere):
-        size_m = shape.radius_m
-    elif isinstance(shape, Ellipse | Ellipsoid):
-        size_m = shape.semi_major_m
-    elif isinstance(shape, ArcBand):
-        size_m = shape.outer_radius_m
-    elif isinstance(shape, Polygon | Prism):
-        base = shape.base if isinstance(shape, Prism) else shape
-        size_m = max(math.hypot(e, n) for e, n in _corners(base, center))
-    return is_without_size(shape), fix.age_s, size_m, center.latitude_deg, center.longitude_deg, fix.slot
-
-
-def _depends(slot: Slot) -> None:
-    if slot.reason is Reason.UNSPECIFIED:
-        slot.reason = Reason.DEPENDENT
-
-
-def _claim(fix: Fix, call: int, exponent: float, rows: DeviceRows) -> None:
-    shape, center = fix.report.shape, fix.center
-    common = (call, fix.slot, center.latitude_deg, center.longitude_deg, fix.age_s, exponent)
-    confidence = fix.report.confidence or UNSTATED_CONFIDENCE
-    method = float(fix.report.method)
-    if shape is None or is_without_size(shape):
-        rows.ellipses.append((*common, math.nan, math.nan, 0.0, method))
-    elif isinstance(shape, Circle | Sphere):
-        sigma = shape.radius_m / sigmas_of_circle(confidence)
-        rows.ellipses.append((*common, sigma, sigma, 0.0, method))
-    elif isinstance(shape, Ellipse | Ellipsoid):
-        k = sigmas_of_circle(confidence)
-        rows.ellipses.append((*common, shape.semi_major_m / k, shape.semi_minor_m / k, shape.orientation_deg, method))
-    elif isinstance(shape, ArcBand):
-        half = 180.0 if shape.opening_angle_deg >= WHOLE_CIRCLE_DEG else shape.opening_angle_deg / 2
-        azimuth = shape.start_angle_deg + shape.opening_angle_deg / 2
-        rows.bands.append((*common, shape.inner_radius_m, shape.outer_radius_m, azimuth, half, confidence, method))
-    else:
-        base = shape.base if isinstance(shape, Prism) else shape
-        if isinstance(base, Polygon):
-            corners = _corners(base, center)
-            rows.polygons.append((*common, len(rows.corners), len(corners), confidence, method))
-            rows.corners += corners
-
-
-def _corners(polygon: Polygon, center: LatLng) -> list[tuple[float, float]]:
-    """Corners in metres east and north of the centre."""
-    east_m, north_m = (float(r) for r in curvature_radii_m(center.latitude_deg))
-    cos_lat = math.cos(math.radians(center.latitude_deg))
-    return [
+    size = np.where(fixes.form == FORM_BAND, fixes.second, fixes.first)
+    # Best first, never by the order in which they came, but for equal ones.
+    by_rank = np.lexsort(
         (
-            math.radians((v.longitude_deg - center.longitude_deg + 180.0) % 360.0 - 180.0) * east_m * cos_lat,
-            math.radians(v.latitude_deg - center.latitude_deg) * north_m,
+            fixes.slot,
+            fixes.longitude_deg,
+            fixes.latitude_deg,
+            np.where(fixes.without_size, 0.0, size),
+            fixes.age_s,
+            fixes.without_size,
+            fixes.call,
         )
-        for v in polygon.vertices
-        if not is_null_position(v.latitude_deg, v.longitude_deg)
-    ]
+    )
+    fixes = fixes.take(by_rank)
+    place = np.rint(np.stack((fixes.latitude_deg, fixes.longitude_deg)) / SAME_FIX_DEG)
+    same, first = _first_of_equal((place[1], place[0], fixes.call))
+    for i in np.flatnonzero(same).tolist():
+        s, kept = int(fixes.slot[i]), int(fixes.slot[first[i]])
+        slots.reason[s] = Reason.DUPLICATE
+        what = f"the same fix came as {slots.names[kept]!r} too; it was counted once"
+        notes.warn(int(slots.call[s]), WarningCode.DUPLICATE, what, slots.names[s])
+    fixes = fixes.take(~same)
+    again, _ = _first_of_equal((fixes.method, fixes.call))
+    return fixes, again
 
 
-def ellipse_claims(rows: DeviceRows) -> EllipseClaims:
-    """The collected circles and ellipses as arrays."""
-    c = _columns(rows.ellipses, 10)
-    return EllipseClaims(_whole(c, 0), _whole(c, 1), c[2], c[3], c[4], c[5], c[6], c[7], c[8], _whole(c, 9))
+def _first_of_equal(keys: tuple[npt.NDArray[np.generic], ...]) -> tuple[Bools, Ints]:
+    """Which rows repeat an earlier row's keys (n,), and the first row with the same ones (n,)."""
+    n = len(keys[0])
+    order = np.lexsort((np.arange(n), *keys))
+    new = np.zeros(n, bool)
+    new[0] = True
+    for key in keys:
+        new[1:] |= key[order][1:] != key[order][:-1]
+    first = np.empty(n, np.int64)
+    first[order] = order[np.flatnonzero(new)][np.cumsum(new) - 1]
+    return first != np.arange(n), first
 
 
-def band_claims(rows: DeviceRows) -> BandClaims:
-    """The collected arc bands as arrays."""
-    c = _columns(rows.bands, 12)
-    return BandClaims(_whole(c, 0), _whole(c, 1), c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], _whole(c, 11))
+def _depends(slot: Ints, slots: Slots) -> None:
+    slots.reason[slot] = np.where(slots.reason[slot] == 0, int(Reason.DEPENDENT), slots.reason[slot])
 
 
-def polygon_claims(rows: DeviceRows) -> PolygonClaims:
-    """The collected polygons as arrays."""
-    c = _columns(rows.polygons, 10)
-    corners = np.array(rows.corners, dtype=np.float64).reshape(-1, 2)
-    call, order, first, count, method = (c[i].astype(np.int64) for i in (0, 1, 6, 7, 9))
-    return PolygonClaims(call, order, c[2], c[3], c[4], c[5], first, count, c[8], method, corners[:, 0], corners[:, 1])
+def _made(fixes: _Fixes, exponent: Floats, corners: Floats, parameters: Parameters) -> list[Made]:
+    """Densities by family."""
+    made = []
+    ellipse = (fixes.form == FORM_ELLIPSE) | fixes.without_size
+    for chosen, make in (
+        (ellipse, _of_ellipses),
+        ((fixes.form == FORM_BAND) & ~ellipse, _of_bands),
+        ((fixes.form == FORM_POLYGON) & ~ellipse, _of_polygons),
+    ):
+        if chosen.all():
+            made.append(make(fixes, exponent, corners, parameters))
+        elif chosen.any():
+            made.append(make(fixes.take(chosen), exponent[chosen], corners, parameters))
+    return made
 
 
-def _columns(rows: list[tuple[float, ...]], width: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    return np.array(rows, dtype=np.float64).reshape(-1, width).T
+def _of_ellipses(f: _Fixes, exponent: Floats, _corners: Floats, parameters: Parameters) -> Made:
+    k = np.sqrt(-2.0 * np.log1p(-f.confidence))
+    major = np.where(f.without_size, np.nan, f.first / k)
+    minor = np.where(f.without_size, np.nan, f.second / k)
+    axis = np.where(f.without_size, 0.0, f.third)
+    common = (f.call, f.slot, f.latitude_deg, f.longitude_deg, f.age_s, exponent)
+    return of_ellipses(EllipseClaims(*common, major, minor, axis, f.method), parameters)
 
 
-def _whole(columns: np.ndarray[tuple[int, int], np.dtype[np.float64]], i: int) -> npt.NDArray[np.int64]:
-    result: npt.NDArray[np.int64] = columns[i].astype(np.int64)
-    return result
+def _of_bands(f: _Fixes, exponent: Floats, _corners: Floats, parameters: Parameters) -> Made:
+    half = np.where(f.fourth >= WHOLE_CIRCLE_DEG, 180.0, f.fourth / 2)
+    common = (f.call, f.slot, f.latitude_deg, f.longitude_deg, f.age_s, exponent)
+    claims = BandClaims(*common, f.first, f.second, f.third + f.fourth / 2, half, f.confidence, f.method)
+    return of_bands(claims, parameters)
+
+
+def _of_polygons(f: _Fixes, exponent: Floats, corners: Floats, parameters: Parameters) -> Made:
+    count = f.third.astype(np.int64)
+    # Corners of these polygons only, one after the other.
+    rows = np.concatenate([np.arange(a, a + n) for a, n in zip(f.second.astype(np.int64), count, strict=True)])
+    common = (f.call, f.slot, f.latitude_deg, f.longitude_deg, f.age_s, exponent)
+    first = np.cumsum(count) - count
+    outline = corners[rows]
+    claims = PolygonClaims(*common, first, count, f.confidence, f.method, outline[:, 0], outline[:, 1])
+    return of_polygons(claims, parameters)

@@ -1,13 +1,24 @@
-"""Contributions and conflict warnings: what became of each piece of evidence, in words and as codes."""
+"""What became of each piece of evidence, as codes and in words; conflicts are warned of."""
 
 from __future__ import annotations
 
+import functools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from locsvc.model import CellFallback, Contribution, Disposition, EvidenceKind, Reason, WarningCode
+import numpy as np
+
+from locsvc.model import CellFallback, Disposition, EvidenceKind, Reason, WarningCode
+from locsvc.resolver.table import IMPLIED
 
 if TYPE_CHECKING:
-    from locsvc.resolver.slots import Notes, Slot
+    import numpy.typing as npt
+
+    from locsvc.resolver.slots import Notes, Slots
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+    Bools = npt.NDArray[np.bool_]
 
 # A piece that was trusted (at least TRUSTED before the others were heard) and is then probably wrong is in conflict;
 # where there are several places, each piece that is more probably wrong than right is.
@@ -56,76 +67,127 @@ _KIND = {
 }
 
 
-def unplaced(slot: Slot) -> Contribution:
-    """The contribution of a piece that became no density."""
-    reason = slot.reason if slot.reason is not Reason.UNSPECIFIED else Reason.INVALID
-    words = _NOT_PLACED.get(slot.reason, "not used")
-    return Contribution(
-        slot.evidence_id, slot.part, slot.kind, Disposition.SET_ASIDE, reason, words, slot.fallback, None, 0.0, 0.0
-    )
+@dataclass(slots=True)
+class Verdicts:
+    """What became of each slot, (slots,): codes of the model; distance NaN where it became no density.
 
-
-def placed(
-    slot: Slot, trust: float, agreement: float, share: float, distance_m: float, *, stale: bool, conflict: bool
-) -> Contribution:
-    """The contribution of a piece that was fused.
-
-    Parameters
-    ----------
-    trust
-        Probability that the piece is right, before the others were heard.
-    agreement
-        The same, given everything.
-    share
-        Its part in making the answer narrow.
-    distance_m
-        From the answer.
-    stale
-        Whether it is older than the newest evidence by minutes.
-    conflict
-        Whether it is `in_conflict`.
+    `shown` tells which are contributions of the answer; `conflict` (calls,) which calls have evidence that the others
+    exclude.
     """
-    reason, disposition = _verdict(slot, trust, agreement, share, stale=stale, conflict=conflict)
-    words = _PLACED.get(reason, "agrees with the answer")
-    if reason is Reason.UNKNOWN_CELL:
-        words = "the cell is unknown, a wider place answered"
-    if slot.fallback is not CellFallback.UNSPECIFIED:
-        words = f"{_FALLBACK[slot.fallback]}: {words}"
-    return Contribution(
-        slot.evidence_id, slot.part, slot.kind, disposition, reason, words, slot.fallback, distance_m, agreement, share
+
+    disposition: Ints
+    reason: Ints
+    distance_m: Floats
+    agreement: Floats
+    share: Floats
+    shown: Bools
+    conflict: Bools
+    words: list[str]
+
+
+@dataclass(slots=True)
+class Stands:
+    """How the pieces that were fused stand to the answer, (pieces,).
+
+    `slot` of each; `trust`, probability that it is right before the others were heard, `agreement`, the same given
+    everything; `share`, its part in making the answer narrow; `distance_m` from the answer; `several_places` (calls,).
+    """
+
+    slot: Ints
+    trust: Floats
+    agreement: Floats
+    share: Floats
+    distance_m: Floats
+    several_places: Bools
+
+
+def explained(slots: Slots, stands: Stands, stale_s: float, notes: Notes) -> Verdicts:
+    """What became of each slot; conflicts are warned of."""
+    n = len(slots.call)
+    trust, agreement, share, distance = np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, np.nan)
+    at = stands.slot
+    trust[at], agreement[at], share[at], distance[at] = (
+        stands.trust,
+        stands.agreement,
+        stands.share,
+        stands.distance_m,
     )
+    placed = np.zeros(n, bool)
+    placed[at] = True
+    doubt = np.where(stands.several_places[slots.call], DOUBTED, CONFLICT)
+    conflict = placed & (trust >= TRUSTED) & (agreement < doubt)
+    against = placed & (conflict | (agreement < CONFLICT * trust))
+    stale = slots.age_s > stale_s
+    reason, disposition = _verdicts(slots, placed, against, stale, agreement, share)
+    shown = placed | np.array([name != IMPLIED for name in slots.names], bool)
+    in_conflict = np.zeros(len(stands.several_places), bool)
+    if conflict.any():
+        in_conflict[slots.call[conflict]] = True
+        for s in np.flatnonzero(conflict).tolist():
+            _warn_of_conflict(notes, slots, s)
+    words = _words(slots.reason, reason, slots.fallback, placed)
+    return Verdicts(disposition, reason, distance, agreement, share, shown, in_conflict, words)
 
 
-def _verdict(
-    slot: Slot, trust: float, agreement: float, share: float, *, stale: bool, conflict: bool
-) -> tuple[Reason, Disposition]:
-    if conflict or agreement < CONFLICT * trust:
-        aside = agreement < SET_ASIDE
-        reason = slot.reason if slot.reason is Reason.NOMADIC_LINE else Reason.CONFLICTS
-        return reason, Disposition.SET_ASIDE if aside else Disposition.DOWN_WEIGHTED
-    if stale:
-        return Reason.STALE, Disposition.DOWN_WEIGHTED
-    if slot.reason in {Reason.DEPENDENT, Reason.UNKNOWN_UNCERTAINTY, Reason.NOMADIC_LINE}:
-        return slot.reason, Disposition.DOWN_WEIGHTED
-    if slot.reason is not Reason.UNSPECIFIED:
-        return slot.reason, Disposition.USED
-    if share < UNINFORMATIVE_SHARE:
-        return Reason.UNINFORMATIVE, Disposition.USED
-    return Reason.AGREES, Disposition.USED
+def _verdicts(
+    slots: Slots, placed: Bools, against: Bools, stale: Bools, agreement: Floats, share: Floats
+) -> tuple[Ints, Ints]:
+    """Reason and disposition of each slot: the first of these that holds."""
+    known = slots.reason
+    nomadic = known == Reason.NOMADIC_LINE
+    lighter = nomadic | (known == Reason.DEPENDENT) | (known == Reason.UNKNOWN_UNCERTAINTY)
+    aside, down, used = int(Disposition.SET_ASIDE), int(Disposition.DOWN_WEIGHTED), int(Disposition.USED)
+    cases = [~placed, against, stale, lighter, known != 0, share < UNINFORMATIVE_SHARE]
+    reason = np.select(
+        cases,
+        [
+            np.where(known == 0, int(Reason.INVALID), known),
+            np.where(nomadic, known, int(Reason.CONFLICTS)),
+            np.full_like(known, int(Reason.STALE)),
+            known,
+            known,
+            np.full_like(known, int(Reason.UNINFORMATIVE)),
+        ],
+        int(Reason.AGREES),
+    )
+    disposition = np.select(
+        cases[:4],
+        [
+            np.full_like(known, aside),
+            np.where(agreement < SET_ASIDE, aside, down),
+            np.full_like(known, down),
+            np.full_like(known, down),
+        ],
+        used,
+    )
+    return reason, disposition
 
 
-def in_conflict(trust: float, agreement: float, *, several_places: bool) -> bool:
-    """Whether a piece that was trusted is excluded by the others, or stands against them in one of several places."""
-    return trust >= TRUSTED and agreement < (DOUBTED if several_places else CONFLICT)
+def _words(known: Ints, reason: Ints, fallback: Ints, placed: Bools) -> list[str]:
+    """The explanation of each slot."""
+    # Few combinations occur: each is put into words once.
+    rows = zip(known.tolist(), reason.tolist(), fallback.tolist(), placed.tolist(), strict=True)
+    return [_sentence(*row) for row in rows]
 
 
-def warn_of_conflict(notes: Notes, slot: Slot) -> None:
+@functools.cache
+def _sentence(known: int, reason: int, fallback: int, placed: bool) -> str:  # noqa: FBT001 - a key of the cache
+    if not placed:
+        return _NOT_PLACED.get(Reason(known), "not used")
+    words = _PLACED.get(Reason(reason), "agrees with the answer")
+    if reason == Reason.UNKNOWN_CELL:
+        words = "the cell is unknown, a wider place answered"
+    return f"{_FALLBACK[CellFallback(fallback)]}: {words}" if fallback else words
+
+
+def _warn_of_conflict(notes: Notes, slots: Slots, s: int) -> None:
     """Names a piece that the others exclude."""
-    part = f" ({slot.part})" if slot.part else ""
+    name, part = slots.names[s], slots.parts[s]
+    shown = f" ({part})" if part else ""
     notes.warn(
-        slot.call,
+        int(slots.call[s]),
         WarningCode.CONFLICT,
-        f"{_KIND[slot.kind]} {slot.evidence_id!r}{part} is far from where the other evidence puts the caller; "
+        f"{_KIND[EvidenceKind(int(slots.kind[s]))]} {name!r}{shown} is far from where the other evidence puts the caller; "
         "the places were not averaged",
-        slot.evidence_id,
+        name,
     )

@@ -15,8 +15,7 @@ from locsvc.units import sigmas_of_circle
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from locsvc.fusion.grid import Posterior
-    from locsvc.resolver.slots import Slot
+    from locsvc.resolver.answered import Answered
 
     Floats = npt.NDArray[np.float64]
 
@@ -26,14 +25,20 @@ CORNERS = 72
 DRAWN_MASS = 0.999
 
 
-def trace_of(call: int, posterior: Posterior, slots: list[Slot], confidence: float) -> Trace:
-    """Cells of one call's posterior, densest first, and the outlines of its pieces (`slots` in the order of pieces)."""
-    leaves, d = posterior.leaves, posterior.densities
-    rows = leaves.rows(call)
+def trace_of(answered: Answered, call: int) -> Trace:
+    """Cells of one call's posterior, densest first, and the outlines of its pieces."""
+    row, located = answered.row_of_call[call], answered.located
+    if located is None or row < 0:
+        return Trace()
+    leaves, d = located.posterior.leaves, located.posterior.densities
+    rows = leaves.rows(row)
     mass = leaves.mass[rows]
     count = int(np.searchsorted(np.cumsum(mass), DRAWN_MASS)) + 1
-    pieces = np.nonzero(d.call == call)[0].tolist()
-    outlines = tuple(Outline(slots[k].evidence_id, slots[k].part, _rings(d, k, confidence)) for k in pieces)
+    names, parts, slot = answered.slots.names, answered.slots.parts, located.slot_of_piece
+    confidence = answered.confidences[call]
+    outlines = tuple(
+        Outline(names[slot[k]], parts[slot[k]], _rings(d, k, confidence)) for k in np.nonzero(d.call == row)[0].tolist()
+    )
     cells = leaves.cell[rows][:count]
     return Trace(tuple(cells.tolist()), tuple(mass[:count].tolist()), outlines)
 
