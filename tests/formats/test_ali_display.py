@@ -169,7 +169,7 @@ def test_names_and_values_are_read_in_any_order() -> None:
         )
         assert reading.evidence[0].observed_at == at("2026-11-22T05:15:30Z")
         assert reading.calling_number == "+15555550125"
-        assert reading.details["tower"] == "2886 MILL BLVD - SW SECTOR, TESTHAM CO"
+        assert reading.details["tower"] == "2886 MILL BLVD, TESTHAM CO, SW sector"
         assert not reading.warnings
 
 
