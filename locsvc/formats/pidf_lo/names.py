@@ -79,7 +79,7 @@ def _odd_name(tag: str) -> str:
 # Codes of the EPSG register: how many numbers a position has. WGS84 is 4326 and 4979 (4327 its old 3-D form); ETRS89
 # (4258, 4937) and NAD83 (4269) are within a metre or two of it.
 _CRS_SIZES = {"4326": 2, "4979": 3, "4327": 3, "4258": 2, "4937": 3, "4269": 2}
-_CRS_CODE = re.compile(r"(?:EPSG|GCS).{0,20}?[:/#]([0-9]{4,6})/?", re.IGNORECASE)
+_CRS_CODE = re.compile(r"(?:EPSG.{0,20}?[:/#]|^)([0-9]{4,6})/?$", re.IGNORECASE)
 _LONGITUDE_FIRST = re.compile(r"CRS:?84h?", re.IGNORECASE)
 _PLAIN_WGS84 = re.compile(r"WGS[-_ ]?(?:19)?84(?:_DD)?", re.IGNORECASE)
 

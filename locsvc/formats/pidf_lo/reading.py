@@ -181,6 +181,9 @@ class _Gathering:
             self.notes.detail("deviceID", masked((element.text or "").strip()[:100]))
         elif name == "contact" and not self.number:
             self._take_number("contact", (element.text or "").strip())
+        elif not name and place is not None and "opengis" in element.tag:
+            # GML has many wrappers around a shape, such as gml:Feature and gml:centerOf.
+            self.visit_children(element, holder, place)
         return bool(name)
 
     def _may_take(self, name: str) -> bool:

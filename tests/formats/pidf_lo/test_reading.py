@@ -116,6 +116,7 @@ def test_several_shapes_of_one_place_stay_in_their_order() -> None:
         pytest.param(f"<gp:location-info>{CIRCLE}</gp:location-info>", id="location-info"),
         pytest.param(f"<gml:location>{CIRCLE}</gml:location>", id="location of GML"),
         pytest.param(CIRCLE, id="shape"),
+        pytest.param(geopriv(f"<gml:Feature><gml:extentOf>{CIRCLE}</gml:extentOf></gml:Feature>"), id="feature of GML"),
         pytest.param(f'<location xmlns="urn:ietf:params:xml:ns:lost1" profile="geodetic-2d">{CIRCLE}</location>', id="LoST"),
         pytest.param(f'<locationResponse xmlns="urn:ietf:params:xml:ns:geopriv:held">{presence(tuple_of(CIRCLE))}</locationResponse>', id="HELD"),
     ],

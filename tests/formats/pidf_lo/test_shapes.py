@@ -140,6 +140,8 @@ CROOKED: dict[str, tuple[str, Shape, float | None, str]] = {
             "urn:EPSG:geographicCRS:4326",
             "urn:ogc:def:crs:EPSG::4258",
             "WGS84",
+            "4326",
+            "urn:ogc:def:crs:EPSG:2010:4326",
         )
     },
     "longitude first by its name": (
@@ -257,6 +259,7 @@ UNUSABLE = {
     "underscores": circle(length("radius", 30), "<gml:pos>5_3.0 -6.26</gml:pos>"),
     "beyond both ranges": circle(length("radius", 30), "<gml:pos>95 200</gml:pos>"),
     "another coordinate system": circle(length("radius", 30), POS, 'srsName="urn:ogc:def:crs:EPSG::3857"'),
+    "a coordinate system that only begins alike": circle(length("radius", 30), POS, 'srsName="EPSG:4326:25832"'),
     "no coordinate system at all": circle(length("radius", 30), POS, 'srsName="here"'),
     "two corners": polygon(pos_list("53.0 -6.0 53.1 -6.0 53.0 -6.0")),
     "no corners": polygon(""),
