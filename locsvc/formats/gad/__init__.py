@@ -15,9 +15,11 @@ from typing import Literal
 from locsvc.formats.gad.coding import JSS7, STANDARD, Peer
 from locsvc.formats.gad.isup import is_geodetic_information, read_geodetic_location
 from locsvc.formats.gad.json_form import read_json
+from locsvc.formats.gad.json_writing import write_json
 from locsvc.formats.gad.messages import octets_or_json
 from locsvc.formats.gad.octets import is_whole, read_octets
 from locsvc.formats.gad.velocity import Velocity, read_velocity, write_velocity
+from locsvc.formats.gad.writing import write, write_geodetic_information, write_geographical_information
 from locsvc.formats.reading import Reading
 
 __all__ = [
@@ -27,6 +29,10 @@ __all__ = [
     "Velocity",
     "read",
     "read_velocity",
+    "write",
+    "write_geodetic_information",
+    "write_geographical_information",
+    "write_json",
     "write_velocity",
 ]
 

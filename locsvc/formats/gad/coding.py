@@ -90,10 +90,11 @@ def longitude_of(octets: bytes) -> float:
 def code_of(table: tuple[float, ...], length_m: float) -> int | None:
     """The least code that stands for `length_m` or more, None when the table ends below it; never 0, "unknown".
 
-    >>> code_of(UNCERTAINTY_M, 10.0), code_of(UNCERTAINTY_M, 9.487171), code_of(UNCERTAINTY_M, 2e6)
+    >>> code_of(UNCERTAINTY_M, 10.0), code_of(UNCERTAINTY_M, 9.4871), code_of(UNCERTAINTY_M, 2e6)
     (8, 7, None)
     """
-    code = bisect_left(table, length_m, lo=1)
+    # A length that was read and is written again is a few units of the last bit off: a nanometre is no length.
+    code = bisect_left(table, length_m * (1 - 1e-12) - 1e-9, lo=1)
     return code if code < len(table) else None
 
 
