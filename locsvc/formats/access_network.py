@@ -38,11 +38,14 @@ _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,80}")
 _DIGITS = {Radio.GSM: (4, 4), Radio.UMTS: (4, 7), Radio.LTE: (4, 7), Radio.NR: (6, 9)}
 _CELL_PARAMETERS = ("utran-cell-id-3gpp", "cgi-3gpp")
 _SERVICE_AREA = "utran-sai-3gpp"
+_IDENTITIES = frozenset({*_CELL_PARAMETERS, _SERVICE_AREA})
 # Points that could not be settled from the text of TS 24.229, and what is done about each.
 UNSURE = {
     "an identity as long as another radio's": "the access type decides, and the identity is not used",
     "no radio in the access type": "8 hexadecimal digits behind the network are GSM, 15 are NR, 11 LTE (or UMTS)",
     "cgi-3gpp on UTRAN or E-UTRAN, utran-cell-id-3gpp on GERAN": "both names are read alike for every radio",
+    "13 or 14 characters on UTRAN": "a cell identity of 16 bits, without the RNC, as older peers write it",
+    "another name with cell-id in it": "it is read as utran-cell-id-3gpp",
     "MNC filled to three digits with F": "the F is taken off",
     "separators within an identity": "they are taken out",
 }
@@ -119,7 +122,7 @@ class _Reader:
         access, found = parameters(value)
         upper = access.upper()
         word = _RADIO_WORD.search(upper)
-        told = word or _OTHER_ACCESS.match(upper) or any(n in found for n in (*_CELL_PARAMETERS, _SERVICE_AREA))
+        told = word or _OTHER_ACCESS.match(upper) or any("cell-id" in n or n in _IDENTITIES for n in found)
         if not (told and _TOKEN.fullmatch(access)):
             self.warn("access-type", access, "is no access type such as 3GPP-E-UTRAN-FDD; this value is not used")
             return
@@ -150,7 +153,7 @@ class _Reader:
         return None if age_s is None or self.arrived_at is None else self.arrived_at - age_s
 
     def _cell(self, radio: Radio, found: dict[str, str]) -> CellMeasurement | None:
-        for name in _CELL_PARAMETERS:
+        for name in (*_CELL_PARAMETERS, *(n for n in found if "cell-id" in n and n not in _CELL_PARAMETERS)):
             if text := found.get(name, ""):
                 return self._global_cell(radio, name, text)
         if text := found.get(_SERVICE_AREA, ""):
@@ -169,8 +172,7 @@ class _Reader:
         mcc, rest = match.groups()
         if radio is Radio.UNSPECIFIED:
             radio = self._radio_of(name, text, len(rest))
-        # A service area is coded as a cell of GSM: LAC and SAC of 16 bits each.
-        area_digits, cell_digits = _DIGITS.get(Radio.GSM if name == _SERVICE_AREA else radio, (0, 0))
+        area_digits, cell_digits = self._digits(radio, name, text, len(rest))
         mnc_digits = len(rest) - area_digits - cell_digits
         if not area_digits or mnc_digits not in (2, 3):
             length = 5 + area_digits + cell_digits
@@ -183,6 +185,16 @@ class _Reader:
         area = int(rest[mnc_digits : mnc_digits + area_digits], 16)
         cell = None if name == _SERVICE_AREA else int(rest[mnc_digits + area_digits :], 16)
         return identity(radio, (mcc, mnc), (area, cell), self.warnings)
+
+    def _digits(self, radio: Radio, name: str, text: str, length: int) -> tuple[int, int]:
+        """How many digits area and cell have; 0, 0 where that is not known."""
+        # A service area is coded as a cell of GSM: LAC and SAC of 16 bits each.
+        if name == _SERVICE_AREA:
+            return _DIGITS[Radio.GSM]
+        if radio is Radio.UMTS and _RADIO_OF_LENGTH.get(length) is Radio.GSM:
+            self.warn(name, text, "has a cell identity of 16 bits for UTRAN: the RNC is missing")
+            return _DIGITS[Radio.GSM]
+        return _DIGITS.get(radio, (0, 0))
 
     def _radio_of(self, name: str, text: str, length: int) -> Radio:
         radio = _RADIO_OF_LENGTH.get(length, Radio.UNSPECIFIED)

@@ -89,6 +89,16 @@ def test_access_types(value: str, cell: CellMeasurement) -> None:
         ("3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=00101F0ABC0123ABC", LTE, "filled with F"),
         ("3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=001-01-0ABC-0123ABC", LTE, "separators"),
         (
+            "3GPP-UTRAN-TDD; utran-cell-id-3gpp=001010ABC1234",
+            CellMeasurement(Radio.UMTS, "001", "01", 0xABC, 0x1234),
+            "RNC is missing",
+        ),
+        (
+            "5G;nr-cell-id-3gpp=001012000ABC0123456AB",
+            CellMeasurement(Radio.NR, "001", "012", 0xABC, 0x123456AB),
+            "read as NR",
+        ),
+        (
             "3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=001010ABCFFFFFFF",
             CellMeasurement(Radio.LTE, "001", "01", 0xABC),
             "cell id '268435455'",

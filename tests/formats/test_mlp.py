@@ -131,6 +131,8 @@ def test_vector_of_an_answer(row: dict[str, Any]) -> None:
         ("30 16.5N", (30.275, "N")),
         ("30\u00b016'28.308\"n", (30.27453, "N")),
         ("30 16 28.308S", (-30.27453, "S")),
+        ("301628.312", (30.274531111111, "")),
+        ("N301628.312", (30.274531111111, "N")),
         ("0454530.0W", (-45.75833333333333, "W")),
         ("30 60 00N", None),
         ("30 00 60N", None),
@@ -481,6 +483,14 @@ def test_a_request_tells_who_is_meant() -> None:
     reading = read("<eme_lir><msids><msid>15550100123</msid></msids><esrd>5550199</esrd></eme_lir>")
     assert reading.calling_number == "+15550100123"
     assert reading.details["esrd"] == "5550199"
+
+
+@pytest.mark.parametrize("name", ["slirep", "eme_lia", "emerep", "tlrep"])
+def test_reports_of_every_service(name: str) -> None:
+    position = "eme_pos" if name.startswith("eme") else "pos"
+    message = answer(f"<Point>{COORD}</Point>").replace("slia", name).replace("pos>", f"{position}>")
+    wrapped = f'<svc_result ver="3.2.0"><hdr ver="3.2.0"/>{message}</svc_result>'
+    assert shape_of(message) == shape_of(wrapped) == Point(PLACE)
 
 
 def test_a_position_by_itself() -> None:
