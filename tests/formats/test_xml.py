@@ -36,6 +36,7 @@ BOMBS = {
     "attributes below the size": "<a " + " ".join(f"b{i}=''" for i in range(6000)) + "/>",
     "namespaces on every level": "".join(f"<a xmlns:p{i}='urn:{i}'>" for i in range(4000)),
     "20,001 elements": "<a>" + "<b/>" * 20_001 + "</a>",
+    "letters of two bytes": "<a>" + "é" * 140_000 + "</a>",
     "ampersands": "<a>" + "&" * 250_000 + "</a>",
     "250,000 lines and a mistake": "<a>" + "\n" * 250_000 + "<b",
 }

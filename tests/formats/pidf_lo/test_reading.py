@@ -100,6 +100,13 @@ def test_two_geoprivs_in_one_tuple_are_two_places() -> None:
     assert [r.confidence for r in reports if isinstance(r, DeviceReport)] == [0.5, 0.95]
 
 
+def test_parts_outside_a_geopriv_belong_together() -> None:
+    loose = f"<tuple id='t'><status>{circle(1)}<con:confidence>50</con:confidence>{ADDRESS}</status></tuple>"
+    reading = read(presence(loose + loose))
+    assert [e.evidence_id for e in reading.evidence] == ["tuple", "tuple-civic", "tuple-2", "tuple-civic-2"]
+    assert {e.content.confidence for e in reading.evidence if isinstance(e.content, DeviceReport)} == {0.5}
+
+
 def test_several_shapes_of_one_place_stay_in_their_order() -> None:
     assert radii_of(presence(tuple_of(circle(1) + circle(2) + circle(3)))) == [
         ("tuple", 1),

@@ -199,6 +199,9 @@ CROOKED: dict[str, tuple[str, Shape, float | None, str]] = {
     ),
     "2-D corners in a 3-D system": (polygon(pos_list(RING), SOLID), SQUARE, None, "srsName"),
     "2-D corners that tell their dimension": (polygon(pos_list(RING + " " + RING[9:], 'srsDimension="2"'), SOLID), Polygon((*SQUARE.vertices, *SQUARE.vertices)), None, "srsName"),
+    "corners with longitude first by the name": (
+        polygon(pos_list("-6.0 53.0 -5.9 53.0 -5.9 53.1 -6.0 53.1 -6.0 53.0"), 'srsName="urn:ogc:def:crs:OGC:1.3:CRS84"'), SQUARE, None, "srsName",
+    ),
     "hole": (
         polygon(pos_list(RING)).replace("</gml:Polygon>", f"<gml:interior><gml:LinearRing>{pos_list(RING)}</gml:LinearRing></gml:interior></gml:Polygon>"),
         SQUARE, None, "gml:interior",
@@ -270,6 +273,14 @@ UNUSABLE = {
     "too many corners": polygon(pos_list("53.0 -6.0 53.0 -5.9 " * 600)),
     "prism without a base": f"<gs:Prism {SOLID}>{length('height', 3)}</gs:Prism>",
     "minutes above 59": f"<gml:Point {FLAT}><gml:coordinates>53:61:00N 6:15:36W</gml:coordinates></gml:Point>",
+    "three halves": f"<gml:Point {FLAT}><gml:coordinates>53:21:00N 6:15:36W 53:21:00N</gml:coordinates></gml:Point>",
+    "corners in another coordinate system": polygon(pos_list(RING), 'srsName="urn:ogc:def:crs:EPSG::3857"'),
+    "ellipse without a position": ellipse(pos=""),
+    "ellipsoid without a position": ellipsoid(length("verticalAxis", 5), ""),
+    "arc band without a position": arc(1, 2, 3, 4).replace(POS, ""),
+    "sphere without a position": f"<gs:Sphere {SOLID}>{length('radius', 30)}</gs:Sphere>",
+    "point without a position": f"<gml:Point {FLAT}/>",
+    "prism without corners": prism(polygon("", ""), length("height", 3)),
     "two latitudes": f"<gml:Point {FLAT}><gml:coordinates>53:21:00N 6:15:36N</gml:coordinates></gml:Point>",
     "half a coordinate": f"<gml:Point {FLAT}><gml:coordinates>53.35,x</gml:coordinates></gml:Point>",
     "separators of two characters": f'<gml:Point {FLAT}><gml:coordinates cs="::">53.35::-6.26</gml:coordinates></gml:Point>',
@@ -289,6 +300,12 @@ def test_one_bad_location_does_not_lose_another(location: str) -> None:
     (evidence,) = reading_of(location + CIRCLE).evidence
     assert isinstance(evidence.content, DeviceReport)
     assert evidence.content.shape == Circle(HERE, 30.0)
+
+
+def test_corners_beyond_180_are_turned_back() -> None:
+    assert report_of(polygon(pos_list("1 179 1 181 2 181 2 179 1 179"))).shape == Polygon(
+        (LatLng(1.0, 179.0), LatLng(1.0, -179.0), LatLng(2.0, -179.0), LatLng(2.0, 179.0))
+    )
 
 
 def test_a_cut_polygon_is_not_taken_for_the_whole() -> None:
