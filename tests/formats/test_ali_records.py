@@ -226,6 +226,10 @@ def test_bad_records_are_named_and_counted_and_lose_no_others() -> None:
     ]
 
 
+def test_blanks_behind_a_record_are_passed_over() -> None:
+    assert numbers((order("I", 1) + "   \r\n" + order("I", 2)).encode()) == ["+15555550001", "+15555550002"]
+
+
 def test_files_are_told_by_how_they_begin() -> None:
     assert ali.looks_like_file(file_of(order("I", 1))[:100])
     assert ali.looks_like_file(order("D", 1).encode())

@@ -129,6 +129,8 @@ def _stated(trailer: str) -> int | None:
 def _file_record(number: int, text: str) -> FileRecord:
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
+    if len(text) > LENGTH and text[LENGTH:].isspace():
+        text = text[:LENGTH]
     length = len(text)
     if not looks_like_record(text):
         return FileRecord(number, text, None, NO_RECORD)

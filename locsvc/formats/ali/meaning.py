@@ -184,14 +184,14 @@ def meaning(
     number = callback if wireless or "class_of_service" not in fields else callback or asked
     observed_at = reader.time(arrived_at, layout.utc_offset_s if utc_offset_s is None else utc_offset_s)
     position = reader.position()
-    contents = _contents(reader, entry, number, position)
+    at_mast = wireless and entry is not None and entry.line_class not in _CIVIC
+    address = reader.mast() if at_mast else reader.address(named=not wireless)
+    contents = _contents(reader, entry, number, position, address)
     details = _details(fields, layout, entry)
     if asked and asked != number:
         details["pANI"] = asked
-    if wireless and entry is not None and entry.line_class not in _CIVIC:
-        tower = reader.mast()
-        if tower is not None:
-            details["tower"] = ", ".join(filter(None, (tower.line(), tower.location)))
+    if at_mast and address is not None:
+        details["tower"] = ", ".join(filter(None, (address.line(), address.location)))
     return Reading(
         tuple(Evidence(c, name if len(contents) > 1 else "", observed_at=observed_at) for name, c in contents),
         tuple(reader.warnings),
@@ -202,16 +202,19 @@ def meaning(
 
 
 def _contents(
-    reader: _Reader, entry: ServiceClass | None, number: str, position: LatLng | None
+    reader: _Reader,
+    entry: ServiceClass | None,
+    number: str,
+    position: LatLng | None,
+    address: CivicAddress | None,
 ) -> list[tuple[str, DeviceReport | LineLookup]]:
     line_class = entry.line_class if entry else ClassOfService.UNSPECIFIED
     wireless = entry is not None and entry.wireless
     radius_m = reader.length_m("uncertainty_m", _GREATEST_RADIUS_M) if position else None
     confidence = reader.confidence()
-    if not wireless or line_class in _CIVIC:
-        address = reader.address(named=not wireless)
-    else:
-        address = reader.mast() if _at_mast(entry) else None
+    if wireless and line_class not in _CIVIC and not _at_mast(entry):
+        # Phase 0 and texts: whatever stands there is not even said to be the mast's.
+        address = None
     is_fix = line_class == _C.WIRELESS_PHASE2 or (line_class in _FIX_IF_STATED and radius_m is not None)
     if position is not None and is_fix:
         fix = _fix(reader, position, radius_m, confidence)

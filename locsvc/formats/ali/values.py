@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import datetime as dt
 import math
 import re
@@ -108,7 +107,9 @@ def stamp(date: str, clock: str, arrived_at: float, utc_offset_s: float | None) 
         return None
     arrival_year = dt.datetime.fromtimestamp(arrived_at, dt.UTC).year
     year = day[3]
-    years = [int(year) + (2000 if len(year) == 2 else 0)] if year else range(arrival_year + 1, arrival_year - 8, -1)
+    # Only a January's day can be in the year after that of its arrival; 29 February may be seven years back.
+    latest = arrival_year + (int(day[1]) == 1)
+    years = [int(year) + (2000 if len(year) == 2 else 0)] if year else range(latest, latest - 9, -1)
     for tried in years:
         local_s = _utc(tried, int(day[1]), int(day[2]), int(hour[1]), int(hour[2]), int(hour[3] or 0))
         if local_s is not None and (year or local_s <= arrived_at + _DAY_S):
@@ -127,7 +128,6 @@ def _offset_s(local_s: float, arrived_at: float) -> float:
 
 def _utc(year: int, month: int, day: int, hour: int, minute: int, second: int) -> float | None:
     try:
-        moment = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
+        return dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC).timestamp()
     except ValueError:
         return None
-    return float(calendar.timegm(moment.utctimetuple()))
