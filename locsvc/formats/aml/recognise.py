@@ -6,6 +6,7 @@ import base64
 import binascii
 import contextlib
 import re
+from collections.abc import Iterator
 
 from locsvc.formats.aml import data_sms, els_form, psap_json, text
 from locsvc.formats.aml.findings import guarded
@@ -16,7 +17,7 @@ MAX_LENGTH = 65_536
 # Digits of a data message, with spaces between; no other form is worth more.
 MAX_ARMOURED = 8_192
 _BLANK = "\ufeff \t\r\n\0"
-_HEX = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{2}(?:[\s:]?[0-9A-Fa-f]{2}){7,})")
+_HEX = re.compile(r"[0-9A-Fa-f]{16,}")
 _BASE64 = re.compile(r"[0-9A-Za-z+/_-]{12,}={0,2}")
 _SPACES = re.compile(r"[\s:]+")
 # Code pages of texts that are not UTF-8: Windows' has the typographic quotes.
@@ -93,18 +94,17 @@ def _decoded(octets: bytes) -> str:
         return octets.decode(_CODE_PAGE, "replace")
 
 
-def _armoured(message: bytes | str) -> list[bytes]:
+def _armoured(message: bytes | str) -> Iterator[bytes]:
     """What the message may be the hexadecimal or base64 digits of."""
     digits = (message if isinstance(message, str) else message.decode("latin-1")).strip(_BLANK + "\"'")
-    found: list[bytes] = []
     if len(digits) > MAX_ARMOURED:
-        return found
-    hexadecimal = _HEX.fullmatch(digits)
-    if hexadecimal is not None:
-        found.append(bytes.fromhex(_SPACES.sub("", hexadecimal[1])))
+        return
     joined = _SPACES.sub("", digits)
+    hexadecimal = joined[2:] if joined[:2] in ("0x", "0X") else joined
+    if _HEX.fullmatch(hexadecimal):
+        with contextlib.suppress(ValueError):
+            yield bytes.fromhex(hexadecimal)
     if _BASE64.fullmatch(joined):
         standard = joined.rstrip("=").replace("-", "+").replace("_", "/")
         with contextlib.suppress(binascii.Error):
-            found.append(base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True))
-    return found
+            yield base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)

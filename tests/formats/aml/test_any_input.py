@@ -151,6 +151,13 @@ HUGE = {
 }
 
 
+def test_longest_message() -> None:
+    assert reading_of(text1() + " " * 60_000) is not None
+    for message in (text1() + " " * 70_000, text1().encode() + b" " * 70_000, ""):
+        with pytest.raises(Unreadable):
+            read(message)
+
+
 @pytest.mark.parametrize("name", HUGE)
 def test_huge_messages_are_refused_or_bounded(name: str) -> None:
     for message in (HUGE[name], HUGE[name].encode()):

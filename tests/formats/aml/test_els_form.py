@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 
 import pytest
 
@@ -220,6 +221,17 @@ def test_identities_are_masked_everywhere() -> None:
         shown = repr(read(body))
         assert IMSI not in shown
         assert IMEI not in shown
+
+
+def test_what_nothing_could_carry_is_replaced() -> None:
+    reading = read(form(location_floor="2%00", device_model="a\ud800b"))
+    assert report(reading).floor == "2?"
+    assert reading.details["device_model"].encode().decode() == reading.details["device_model"]
+    assert json_floor("\ud800") == "?"
+
+
+def json_floor(floor: str) -> str:
+    return report(read(json.dumps({"lat": 1, "lon": 2, "floor": floor}))).floor
 
 
 def test_ground_truth_of_a_test_is_no_location() -> None:

@@ -88,7 +88,7 @@ def test_what_stands_around_it_costs_nothing(message: str | bytes) -> None:
 
 
 def test_code_page_of_typographic_quotes() -> None:
-    assert circle(read(text1("A\u201dML").encode("cp1252"))) == FIX
+    assert read(text1("A\u201dML").encode("cp1252")) == read(text1("A\u201dML"))
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,7 @@ def test_code_page_of_typographic_quotes() -> None:
         text1().replace(";", "\n"),
         text1() + "\n" + text1(lt="+10.00000"),
         text1() + text1(lt="+10.00000"),
+        "7" + text1(),
         "msg=1&text="
         + text1().replace('"', "%22").replace(";", "%3B").replace("=", "%3D").replace("+", "%2B")
         + "&z=1",
@@ -160,6 +161,12 @@ def test_no_fix_never_becomes_a_place(pairs: dict[str, str | None], reason: str)
     assert reason in reading.no_location
     # What is understood beside the place stays.
     assert reading.details["mcc"] == "001"
+
+
+def test_place_beside_the_statement_that_there_is_none_is_shown() -> None:
+    reading = read(text1(rd="N"))
+    assert (reading.details["lt"], reading.details["lg"]) == ("+54.76397", "-0.18305")
+    assert {"lt", "lg"} <= warned(reading)
 
 
 @pytest.mark.parametrize("place", [{"lt": "+00.00000"}, {"lg": "+000.00000"}])
@@ -361,6 +368,9 @@ def test_two_values_of_one_key() -> None:
     assert circle(same) == FIX
     other = read(text1().replace("lt=", "lt=+10.00000;lt="))
     assert (other.evidence, other.no_location) == ((), "lt stands twice and says different things")
+    # In version 2 "lt" is no part of the place.
+    age = read(text2().replace("lt=5", "lt=5;lt=6"))
+    assert (len(age.evidence), age.evidence[0].observed_at, age.no_location) == (1, None, "")
     radius = read(text1().replace("rd=", "rd=7;rd="))
     assert report(radius).shape == model.Point(model.LatLng(*FIX[:2]))
     assert {"rd"} <= warned(radius)
