@@ -226,6 +226,14 @@ def test_bad_records_are_named_and_counted_and_lose_no_others() -> None:
     ]
 
 
+@pytest.mark.parametrize("length", [512, 240])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\x1a"])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_what_stands_at_the_end_of_a_file_is_no_record(length: int, end: str, count: int) -> None:
+    content = "".join(order("I", n)[:length] for n in range(count)) + end
+    assert numbers(content.encode()) == [f"+155555500{n:02d}" for n in range(count)]
+
+
 def test_blanks_behind_a_record_are_passed_over() -> None:
     assert numbers((order("I", 1) + "   \r\n" + order("I", 2)).encode()) == ["+15555550001", "+15555550002"]
 

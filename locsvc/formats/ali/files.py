@@ -23,8 +23,10 @@ _COUNT = slice(61, 70)
 _AFTER_DATE = slice(11, 110)
 _DIGITS = re.compile(r"[0-9]+")
 # Records that an editor has spoilt are named one by one; without a line's end in so much there are no lines.
+_END_OF_FILE = b"\x1a"  # as older systems write it; it is no record
 _LONGEST_LINE = 1 << 16
-_SNIFFED = LENGTH + 2
+# So much of a file tells its form: a record, blanks that an editor left behind it, and the end of its line.
+_SNIFFED = LENGTH + 64
 
 # Why a record of a file cannot be used; the words are the same for all with the same fault.
 WRONG_LENGTH = f"neither {LENGTH} nor {LENGTH_V1} characters"
@@ -152,10 +154,11 @@ def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
             break
     held = held.lstrip(b"\r\n")
     head = held[:_SNIFFED]
-    if b"\n" in head or b"\r" in head:
+    # Where a second record begins at 241 there are no lines, whatever stands at the end of the file.
+    short = head[LENGTH - 1 : LENGTH] != END_OF_RECORD.encode() and _begins(head[LENGTH_V1:])
+    if not short and (b"\n" in head or b"\r" in head):
         yield from _lines(held, source)
     else:
-        short = head[LENGTH - 1 : LENGTH] != END_OF_RECORD.encode() and _begins(head[LENGTH_V1:])
         yield from _equal(held, source, LENGTH_V1 if short else LENGTH)
 
 
@@ -174,7 +177,7 @@ def _lines(held: bytes, blocks: Iterator[bytes]) -> Iterator[bytes]:
         if block is None:
             break
         held += block
-    if held.rstrip(b"\x1a"):
+    if held := held.rstrip(_END_OF_FILE):
         yield held
 
 
@@ -188,6 +191,5 @@ def _equal(held: bytes, blocks: Iterator[bytes], length: int) -> Iterator[bytes]
         if block is None:
             break
         held += block
-    # An end-of-file mark of older systems, or an end of line, is no record.
-    if held.rstrip(b"\x1a\r\n "):
-        yield held
+    if held.strip(_END_OF_FILE + b"\r\n "):
+        yield held.rstrip(_END_OF_FILE + b"\r\n")
