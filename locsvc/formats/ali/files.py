@@ -22,8 +22,8 @@ _LEAST_LENGTH = 220
 _COUNT = slice(61, 70)
 _AFTER_DATE = slice(11, 110)
 _DIGITS = re.compile(r"[0-9]+")
-# Records that an editor has spoilt are named one by one; without a line's end in so much there are no lines.
 _END_OF_FILE = b"\x1a"  # as older systems write it; it is no record
+# Records that an editor has spoilt are named one by one; without a line's end in so much there are no lines.
 _LONGEST_LINE = 1 << 16
 # So much of a file tells its form: a record, blanks that an editor left behind it, and the end of its line.
 _SNIFFED = LENGTH + 64
