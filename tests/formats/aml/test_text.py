@@ -111,6 +111,10 @@ def test_what_was_put_around_or_into_it_is_named(message: str) -> None:
     assert 'A"ML' in warned(reading)
 
 
+def test_digit_before_the_header() -> None:
+    assert read("7" + text2()).evidence == read(text2()).evidence
+
+
 def test_lost_header_with_the_keys_of_version_1() -> None:
     reading = read(text1()[7:])
     assert circle(reading) == FIX
