@@ -14,9 +14,10 @@ from locsvc.formats.cell_identity import GREATEST_AREA, GREATEST_CELL, SHOWN, id
 from locsvc.formats.elements import child, child_words, children, number, stated_confidence, words
 from locsvc.formats.mlp_numbers import angle_deg, time_s
 from locsvc.formats.mlp_shapes import Shapes, StopAngle
+from locsvc.formats.pidf_lo.measures import UNKNOWN_CONFIDENCE
 from locsvc.formats.reading import FormatWarning, Reading, Unreadable, masked
 from locsvc.formats.xml import local_name, parse
-from locsvc.model import CellScan, DeviceReport, Evidence, PositioningMethod, Radio
+from locsvc.model import CellScan, DeviceReport, Evidence, Point, PositioningMethod, Radio
 
 if TYPE_CHECKING:
     from lxml.etree import _Element as Element
@@ -89,6 +90,8 @@ def read(
     document = parse(plain)
     reader = _Reader(Shapes(stop_angle), msid)
     reader.shapes.warnings.extend(document.warnings)
+    if document.cut:
+        reader.shapes.unfinished = _last_of(document.root)
     if doctype:
         reader.shapes.warn("DOCTYPE", doctype, "is left out: the DTD is not fetched")
     reader.take(document.root)
@@ -102,6 +105,14 @@ def _without_doctype(message: bytes | str) -> tuple[bytes | str, str]:
         return message, ""
     # One byte stands for one character in the search, so the places are the same for text.
     return message[: found.start()] + message[found.end() :], found[0].decode("ascii", "replace")  # type: ignore[operator]
+
+
+def _last_of(root: Element) -> frozenset[Element]:
+    """The root, its last child, the last child of that, and so on: what may have been open at the end."""
+    found = [root]
+    while len(found[-1]):
+        found.append(found[-1][-1])
+    return frozenset(found)
 
 
 class _Reader:
@@ -206,12 +217,16 @@ class _Reader:
         at = self._time(pd)
         self._notes_of(pd)
         confidence = stated_confidence(child_words(pd, "lev_conf"), "lev_conf", self.shapes.warnings)
+        if confidence is None and pd in self.shapes.unfinished:
+            self.shapes.warn("lev_conf", "", f"may have been cut off: assumed {UNKNOWN_CONFIDENCE:.0%}")
+            confidence = UNKNOWN_CONFIDENCE
         shape_element = child(pd, "shape")
         shape = self.shapes.read(pd if shape_element is None else shape_element)
         if shape is None:
             return
         altitude_m, vertical_m = self._altitude(pd, shape_element)
-        report = DeviceReport(shape, confidence, self._method(method), altitude_m, vertical_m)
+        stated = None if isinstance(shape, Point) else confidence
+        report = DeviceReport(shape, stated, self._method(method), altitude_m, vertical_m)
         fixes = sum(isinstance(e.content, DeviceReport) for e in self.evidence)
         self.evidence.append(Evidence(report, f"fix-{fixes + 1}" if fixes else "fix", observed_at=at))
 

@@ -39,10 +39,15 @@ _AREAS = ("CircularArea", "CircularArcArea", "EllipticalArea")
 
 
 class Shapes:
-    """Reads the shapes of one message and collects the warnings about them."""
+    """Reads the shapes of one message and collects the warnings about them.
+
+    `unfinished` are the elements that were open where a message was cut off: what is made of several places may lack
+    some there, and is then only a place.
+    """
 
     def __init__(self, stop_angle: StopAngle = "wider") -> None:
         self.stop_angle = stop_angle
+        self.unfinished: frozenset[Element] = frozenset()
         self.warnings: list[FormatWarning] = []
 
     def warn(self, field: str, value: str, reason: str) -> None:
@@ -62,7 +67,11 @@ class Shapes:
                 "shape", local_name(found[1]), f"is a second shape; only the first, {local_name(found[0])}, counts"
             )
         self._check_reference(found[0])
-        return self._READERS[local_name(found[0])](self, found[0])
+        shape = self._READERS[local_name(found[0])](self, found[0])
+        if found[0] in self.unfinished and isinstance(shape, Polygon | Circle) and local_name(found[0]) not in _AREAS:
+            self.warn(local_name(found[0]), "", "is cut off: its first place is used, how good it is is not known")
+            return Point(shape.vertices[0] if isinstance(shape, Polygon) else shape.center)
+        return shape
 
     def _check_reference(self, shape: Element) -> None:
         name = str(shape.get("srsName") or "")

@@ -485,6 +485,17 @@ def test_a_request_tells_who_is_meant() -> None:
     assert reading.details["esrd"] == "5550199"
 
 
+def test_a_message_cut_off_claims_no_less_than_it_said() -> None:
+    polygon = answer("<Polygon>" + area((1, 1), (1, 2), (2, 2), (2, 1), (1, 1)) + "</Polygon>")
+    cut = read(polygon[: polygon.index("<X>2</X><Y>1</Y>")])
+    assert report_of(cut.evidence[0]).shape == Point(LatLng(1, 1))
+    assert "is cut off" in reasons(cut)
+    circle = answer(f"<CircularArea>{COORD}<radius>9</radius></CircularArea>", "<lev_conf>67</lev_conf>")
+    report = report_of(read(circle[: circle.index("<lev_conf>")]).evidence[0])
+    assert report == DeviceReport(Circle(PLACE, 9), 0.68)
+    assert report_of(read(circle[: circle.index("</pd>")]).evidence[0]) == DeviceReport(Circle(PLACE, 9), 0.67)
+
+
 @pytest.mark.parametrize("name", ["slirep", "eme_lia", "emerep", "tlrep"])
 def test_reports_of_every_service(name: str) -> None:
     position = "eme_pos" if name.startswith("eme") else "pos"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from locsvc.formats.call_checks import MAX_RADIUS_M
 from locsvc.formats.elements import child_words, number, stated_confidence
-from locsvc.formats.pidf_lo.measures import time_of
+from locsvc.formats.pidf_lo.measures import UNKNOWN_CONFIDENCE, time_of
 from locsvc.formats.pidf_lo.notes import Notes
 from locsvc.formats.reading import Reading, masked
 from locsvc.geo import is_null_position
@@ -45,6 +45,9 @@ def aml_of(element: Element) -> Reading:
         return Reading(warnings=tuple(notes.warnings), no_location="the handset has no fix", details=notes.details)
     radius_m = _radius(child_words(element, "radius"), notes)
     confidence = stated_confidence(child_words(element, "confidenceLevel"), "confidenceLevel", notes.warnings)
+    if radius_m and confidence is None:
+        notes.warn("confidenceLevel", "", f"is not stated: {UNKNOWN_CONFIDENCE}, what handsets mean, is taken")
+        confidence = UNKNOWN_CONFIDENCE
     time = child_words(element, "timestamp")
     report = DeviceReport(
         Circle(place, radius_m) if radius_m else Point(place),

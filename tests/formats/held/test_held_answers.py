@@ -222,6 +222,13 @@ def test_one_bad_field_of_the_handset_loses_no_other(before: str, after: str, sh
     assert warning in reasons(reading)
 
 
+@pytest.mark.parametrize("level", ["", "100", "high"])
+def test_a_radius_without_a_confidence_is_what_handsets_mean(level: str) -> None:
+    report = held.read(with_aml(AML.replace("68", level))).evidence[1].content
+    assert isinstance(report, DeviceReport)
+    assert report.confidence == 0.68
+
+
 @pytest.mark.parametrize("latitude", ["0", "91", "nan", "", "1e999", "\u0665\u0662"])
 def test_a_fix_that_is_none_is_not_used(latitude: str) -> None:
     aml = AML.replace("52.00000", latitude).replace("13.5<", "0.0<")
