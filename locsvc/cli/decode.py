@@ -12,7 +12,8 @@ from locsvc.cli import output
 from locsvc.cli.manners import Command
 from locsvc.cli.options import FILE, NEW_FILE, TIME, Common, common_options
 from locsvc.errors import EXIT_OK, BadData
-from locsvc.formats.messages import FORMATS, MAX_MESSAGE_BYTES
+from locsvc.formats.messages import FORMATS
+from locsvc.formats.ranges import MAX_RAW_BYTES
 from locsvc.formats.reading import Reading
 
 _AUTO = "auto"
@@ -71,10 +72,10 @@ def _message(source: Path) -> bytes:
     if str(source) == "-":
         if sys.stdin.isatty():
             output.talk("reading a message from the terminal; end with Ctrl-D")
-        return sys.stdin.buffer.read(MAX_MESSAGE_BYTES + 1)
+        return sys.stdin.buffer.read(MAX_RAW_BYTES + 1)
     try:
         with source.open("rb") as file:
-            return file.read(MAX_MESSAGE_BYTES + 1)
+            return file.read(MAX_RAW_BYTES + 1)
     except OSError as error:
         raise BadData(f"{source} cannot be read: {error.strerror}") from None
 
@@ -99,4 +100,4 @@ def _read(name: str, message: bytes, arrived_at: float, layout: Path | None) -> 
     from locsvc.formats import ali
 
     chosen = ali.Layout.from_toml(layout.read_text(encoding="utf-8", errors="replace"))
-    return ali.read(message[: MAX_MESSAGE_BYTES + 1], arrived_at=arrived_at, layouts=(chosen,))
+    return ali.read(message[: MAX_RAW_BYTES + 1], arrived_at=arrived_at, layouts=(chosen,))

@@ -11,35 +11,18 @@ from collections.abc import Iterator, Sequence
 
 from locsvc import model
 from locsvc.errors import FieldViolation
-from locsvc.formats.messages import FORMATS, MAX_MESSAGE_BYTES
+from locsvc.formats import ranges
+from locsvc.formats.messages import FORMATS
 
-MAX_EVIDENCE = 1000
-MAX_NEIGHBOURS = 64
-MAX_VERTICES = 1000
-MAX_NAME, MAX_DIALLED, MAX_TEXT = 128, 64, 1000
-LEAST_CONFIDENCE = 0.5
-GREATEST_CONFIDENCE = 0.999
-# Half of the Earth's girth, rounded up: no circle is wider.
-MAX_RADIUS_M = 20_100_000.0
+# The names that the formats of the field take from here.
+MAX_EVIDENCE = ranges.MAX_EVIDENCE
+MAX_NEIGHBOURS = ranges.MAX_NEIGHBOURS
+MAX_VERTICES = ranges.MAX_VERTICES
+MAX_NAME, MAX_DIALLED, MAX_TEXT = ranges.MAX_NAME, ranges.MAX_DIALLED, ranges.MAX_TEXT
+MAX_RADIUS_M = ranges.MAX_LENGTH_M
 
-# Greatest identity and timing advance by radio: 3GPP TS 23.003 (CI 16 bit, UTRAN cell id and ECI 28, NCI 36),
-# TS 45.010, TS 36.213 clause 4.2.3, TS 38.213 clause 4.2. Radio not given: the widest.
-_GREATEST_CELL = {
-    model.Radio.GSM: 2**16 - 1,
-    model.Radio.UMTS: 2**28 - 1,
-    model.Radio.LTE: 2**28 - 1,
-    model.Radio.NR: 2**36 - 1,
-}
-_GREATEST_ADVANCE = {model.Radio.GSM: 219, model.Radio.LTE: 1282, model.Radio.NR: 3846}
-# Physical identities: BSIC, scrambling code, PCI (TS 36.211 clause 6.11), PCI of NR (TS 38.211 clause 7.4.2).
-_GREATEST_PCI = {model.Radio.GSM: 63, model.Radio.UMTS: 511, model.Radio.LTE: 503, model.Radio.NR: 1007}
-_GREATEST_AREA = {model.Radio.GSM: 2**16 - 1, model.Radio.UMTS: 2**16 - 1, model.Radio.LTE: 2**16 - 1}
-_GREATEST_ARFCN = 3_279_165
 # ITU-T E.164: a country code that does not begin with 0, 15 digits in all.
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
-
-# The range of google.protobuf.Timestamp.
-_YEAR_1_S, _YEAR_10000_S = -62_135_596_800, 253_402_300_800
 
 _Violations = Iterator[FieldViolation]
 
@@ -109,18 +92,18 @@ def _cell(path: str, cell: model.CellMeasurement) -> _Violations:
     radio = cell.radio
     yield from _code(f"{path}.mcc", cell.mcc, (3,), "3 digits")
     yield from _code(f"{path}.mnc", cell.mnc, (2, 3), "2 or 3 digits, leading zeros kept")
-    yield from _within(f"{path}.area", cell.area, 0, _GREATEST_AREA.get(radio, 2**24 - 1))
-    yield from _within(f"{path}.cell", cell.cell, 0, _GREATEST_CELL.get(radio, 2**36 - 1))
-    yield from _within(f"{path}.pci", cell.pci, 0, _GREATEST_PCI.get(radio, 1007))
-    yield from _within(f"{path}.arfcn", cell.arfcn, 0, _GREATEST_ARFCN)
-    yield from _within(f"{path}.signal_dbm", cell.signal_dbm, -160, 0)
-    yield from _within(f"{path}.quality_db", cell.quality_db, -50, 30)
-    yield from _within(f"{path}.timing_advance", cell.timing_advance, 0, _GREATEST_ADVANCE.get(radio, 3846))
+    yield from _within(f"{path}.area", cell.area, 0, ranges.MAX_AREA[radio])
+    yield from _within(f"{path}.cell", cell.cell, 0, ranges.MAX_CELL[radio])
+    yield from _within(f"{path}.pci", cell.pci, 0, ranges.MAX_PCI[radio])
+    yield from _within(f"{path}.arfcn", cell.arfcn, 0, ranges.MAX_ARFCN)
+    yield from _within(f"{path}.signal_dbm", cell.signal_dbm, ranges.MIN_SIGNAL_DBM, ranges.MAX_SIGNAL_DBM)
+    yield from _within(f"{path}.quality_db", cell.quality_db, ranges.MIN_QUALITY_DB, ranges.MAX_QUALITY_DB)
+    yield from _within(f"{path}.timing_advance", cell.timing_advance, 0, ranges.MAX_TIMING_ADVANCE[radio])
 
 
 def _report(path: str, report: model.DeviceReport) -> _Violations:
     yield from _fraction(f"{path}.confidence", report.confidence)
-    yield from _within(f"{path}.altitude_m", report.altitude_m, -500, 10_000)
+    yield from _altitude(f"{path}.altitude_m", report.altitude_m)
     yield from _within(f"{path}.vertical_uncertainty_m", report.vertical_uncertainty_m, 0, MAX_RADIUS_M)
     yield from _text(f"{path}.floor", report.floor)
     if report.raw is not None:
@@ -132,8 +115,8 @@ def _report(path: str, report: model.DeviceReport) -> _Violations:
 def _raw(path: str, raw: model.RawMessage) -> _Violations:
     if raw.format not in FORMATS:
         yield FieldViolation(f"{path}.format", f"{raw.format[:40]!r} is none of {', '.join(FORMATS)}")
-    if not 0 < len(raw.bytes) <= MAX_MESSAGE_BYTES:
-        yield FieldViolation(f"{path}.bytes", f"has {len(raw.bytes):,} bytes; send 1 to {MAX_MESSAGE_BYTES:,}")
+    if not 0 < len(raw.bytes) <= ranges.MAX_RAW_BYTES:
+        yield FieldViolation(f"{path}.bytes", f"has {len(raw.bytes):,} bytes; send 1 to {ranges.MAX_RAW_BYTES:,}")
 
 
 def _shape(path: str, shape: model.Shape) -> _Violations:
@@ -151,23 +134,23 @@ def _shape(path: str, shape: model.Shape) -> _Violations:
             yield from _vertices(f"{path}.polygon.vertices", vertices)
         case model.Sphere(center, altitude_m, radius_m):
             yield from _place(f"{path}.sphere.center", center)
-            yield from _within(f"{path}.sphere.altitude_m", altitude_m, -500, 10_000)
+            yield from _altitude(f"{path}.sphere.altitude_m", altitude_m)
             yield from _within(f"{path}.sphere.radius_m", radius_m, 0, MAX_RADIUS_M)
         case model.Ellipsoid():
             yield from _ellipse(f"{path}.ellipsoid", shape)
-            yield from _within(f"{path}.ellipsoid.altitude_m", shape.altitude_m, -500, 10_000)
-            yield from _within(f"{path}.ellipsoid.vertical_m", shape.vertical_m, 0, 10_000)
+            yield from _altitude(f"{path}.ellipsoid.altitude_m", shape.altitude_m)
+            yield from _within(f"{path}.ellipsoid.vertical_m", shape.vertical_m, 0, MAX_RADIUS_M)
         case model.Prism(base, base_altitude_m, height_m):
             yield from _vertices(f"{path}.prism.base.vertices", base.vertices)
-            yield from _within(f"{path}.prism.base_altitude_m", base_altitude_m, -500, 10_000)
-            yield from _within(f"{path}.prism.height_m", height_m, 0, 10_000)
+            yield from _altitude(f"{path}.prism.base_altitude_m", base_altitude_m)
+            yield from _within(f"{path}.prism.height_m", height_m, 0, MAX_RADIUS_M)
 
 
 def _ellipse(path: str, shape: model.Ellipse | model.Ellipsoid) -> _Violations:
     yield from _place(f"{path}.center", shape.center)
     yield from _within(f"{path}.semi_major_m", shape.semi_major_m, 0, MAX_RADIUS_M)
     yield from _within(f"{path}.semi_minor_m", shape.semi_minor_m, 0, MAX_RADIUS_M)
-    if shape.semi_minor_m > shape.semi_major_m:
+    if shape.semi_minor_m > shape.semi_major_m > 0:
         yield FieldViolation(
             f"{path}.semi_minor_m", "is longer than semi_major_m: exchange them, turn orientation by 90"
         )
@@ -189,8 +172,10 @@ def _arc_band(path: str, band: model.ArcBand) -> _Violations:
 
 
 def _vertices(path: str, vertices: Sequence[model.LatLng]) -> _Violations:
-    if not 3 <= len(vertices) <= MAX_VERTICES:
-        yield FieldViolation(path, f"{len(vertices)} corners; give 3 to {MAX_VERTICES}")
+    # No corners at all mean "unknown"; the first repeated at the end is none.
+    corners = len(vertices) - (len(vertices) > 1 and vertices[0] == vertices[-1])
+    if vertices and not ranges.MIN_VERTICES <= corners <= MAX_VERTICES:
+        yield FieldViolation(path, f"{corners} corners; give {ranges.MIN_VERTICES} to {MAX_VERTICES}")
     for place, corner in enumerate(vertices[:MAX_VERTICES]):
         yield from _place(f"{path}[{place}]", corner)
 
@@ -223,6 +208,10 @@ def _place(path: str, place: model.LatLng) -> _Violations:
     yield from _within(f"{path}.longitude_deg", place.longitude_deg, -180, 180)
 
 
+def _altitude(path: str, altitude_m: float | None) -> _Violations:
+    return _within(path, altitude_m, ranges.MIN_ALTITUDE_M, ranges.MAX_ALTITUDE_M)
+
+
 def _within(path: str, value: float | None, least: float, greatest: float) -> _Violations:
     # Written so that NaN fails.
     if value is not None and not least <= value <= greatest:
@@ -251,7 +240,7 @@ def _code(path: str, text: str, lengths: tuple[int, ...], want: str) -> _Violati
 
 
 def _time(path: str, time_s: float | None) -> _Violations:
-    if time_s is not None and not _YEAR_1_S <= time_s < _YEAR_10000_S:
+    if time_s is not None and not ranges.MIN_SECONDS <= time_s < ranges.MAX_SECONDS + 1:
         yield FieldViolation(path, "is not a time of the years 1 to 9999")
 
 
@@ -261,7 +250,7 @@ def confidence_violations(path: str, confidence: float) -> list[FieldViolation]:
     >>> [v.description for v in confidence_violations("confidence", 90.0)]
     ['90.0 is outside 0.5 to 0.999; write 0.9 for 90 %']
     """
-    if LEAST_CONFIDENCE <= confidence <= GREATEST_CONFIDENCE:
+    if ranges.MIN_CONFIDENCE <= confidence <= ranges.MAX_CONFIDENCE:
         return []
     hint = f"; write {confidence / 100:g} for {confidence:g} %" if 1 < confidence < 100 else ""
-    return [FieldViolation(path, f"{confidence} is outside {LEAST_CONFIDENCE} to {GREATEST_CONFIDENCE}{hint}")]
+    return [FieldViolation(path, f"{confidence} is outside {ranges.MIN_CONFIDENCE} to {ranges.MAX_CONFIDENCE}{hint}")]

@@ -25,11 +25,20 @@ def call_from_json(value: object) -> model.Call:
     """
     violations: list[FieldViolation] = []
     call = read_json(model.Call, value, violations)
-    if call is not None and not violations:
-        violations = call_violations(call)
+    if call is not None:
+        violations += _out_of_range(call, violations)
     if call is None or violations:
         raise InvalidInput(violations)
     return call
+
+
+def _out_of_range(call: model.Call, unread: list[FieldViolation]) -> list[FieldViolation]:
+    """Fields out of range of a call that was read but for some fields, without what follows from those."""
+    if any(violation.field.endswith("]") for violation in unread):
+        return []  # An item of a list is missing: those behind it have other places than their sender gave them.
+    # In a shape one field bounds another.
+    shapes = {parent for v in unread if ".shape." in (parent := v.field.rpartition(".")[0])}
+    return [v for v in call_violations(call) if v.field.rpartition(".")[0] not in shapes]
 
 
 def parse_json(text: str) -> object:

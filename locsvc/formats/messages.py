@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Protocol, cast
 
+from locsvc.formats.ranges import MAX_RAW_BYTES
 from locsvc.formats.reading import Reading, Unreadable
 
 
@@ -42,8 +43,6 @@ _MODULES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 FORMATS: Final = tuple(_MODULES)
-# Far above what the field sends (a PIDF-LO with a large polygon has some 20 KiB), far below what keeps a parser busy.
-MAX_MESSAGE_BYTES: Final = 65_536
 
 _loaded: dict[str, Reader] = {}
 
@@ -82,8 +81,8 @@ def read(name: str, message: bytes | str, *, arrived_at: float | None = None) ->
     """
     if name not in _MODULES:
         raise Unreadable(f"format {name[:40]!r} is none of {', '.join(FORMATS)}")
-    if len(message) > MAX_MESSAGE_BYTES:
-        raise Unreadable(f"the message has {len(message):,} bytes; at most {MAX_MESSAGE_BYTES:,} are read")
+    if len(message) > MAX_RAW_BYTES:
+        raise Unreadable(f"the message has {len(message):,} bytes; at most {MAX_RAW_BYTES:,} are read")
     if not message.strip():
         raise Unreadable("the message is empty")
     return reader_of(name)(message, arrived_at=arrived_at)

@@ -48,6 +48,8 @@ _INT32 = (-(2**31), 2**31 - 1)
 # 64-bit integers travel as strings, because a JavaScript number holds 53 bits.
 _WIDE = frozenset({"cell", "cells", "rows", "samples", "size_bytes"})
 _MISSING = object()
+# Messages that a shape cannot be without: absent they are empty, and an empty one means "unknown".
+_EMPTY = {"center": model.LatLng(0.0, 0.0), "base": model.Polygon(())}
 # What a field without presence is when it is absent.
 _ZEROS: dict[object, object] = {float: 0.0, int: 0, str: "", bytes: b"", tuple: ()}
 # RFC 4648 sections 4 and 5: the alphabet that is safe in addresses, to the common one.
@@ -310,10 +312,16 @@ def _build(kind: type, values: dict[str, object], path: str, reading: _Reading) 
     fields = _fields(kind)
     for part in needed:
         zero = fields[part.name].zero
+        if part.name in _EMPTY:
+            zero = _EMPTY[part.name]
         if zero is dataclasses.MISSING:
             reading.wrong(f"{path}.{part.name}" if path else part.name, "is required")
             return _MISSING
         values[part.name] = zero  # a number that is absent is 0 in proto3, and 0 means "unknown" where it matters
+    if kind is model.Polygon:
+        corners = cast("tuple[object, ...]", values["vertices"])
+        # The first corner may be repeated at the end; the model has it once.
+        values["vertices"] = corners[:-1] if len(corners) > 3 and corners[0] == corners[-1] else corners
     return kind(**values)
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from locsvc import model
 from locsvc.errors import InvalidInput
+from locsvc.formats import ranges
 from locsvc.formats.messages import FORMATS
-from locsvc.rpc import limits
 from locsvc.rpc.convert.estimates import write_estimate, write_time, write_trace
 from locsvc.rpc.convert.replies import read_estimate, read_trace, write_call
 from locsvc.rpc.convert.requests import read_batch, read_batch_call, read_resolve
@@ -59,11 +59,11 @@ RECORD = "call.evidence[3].line_lookup.record"
 # Field -> values out of its documented range. Values that need a radio are below.
 WRONG: dict[str, list[object]] = {
     "confidence": [0.49, 0.9991, 90.0, -0.5, NAN, INFINITE],
-    "as_of.seconds": [limits.MIN_SECONDS - 1, limits.MAX_SECONDS + 1],
+    "as_of.seconds": [ranges.MIN_SECONDS - 1, ranges.MAX_SECONDS + 1],
     "as_of.nanos": [-1, 1_000_000_000],
     "call.call_id": ["x" * 129],
     "call.calling_number": ["353209100000", "+0353", "+35320910000012345", "+353 20 910", "anonymous", "+"],
-    "call.started_at.seconds": [limits.MAX_SECONDS + 1],
+    "call.started_at.seconds": [ranges.MAX_SECONDS + 1],
     "call.evidence[0].evidence_id": ["x" * 129],
     "call.evidence[0].provider": ["x" * 129],
     "call.evidence[0].observed_at.nanos": [-1],
@@ -350,7 +350,7 @@ cells = st.builds(
     st.none() | st.integers(0, 0xFFFF),
     st.none() | st.integers(0, 0xFFFF),
     st.none() | st.integers(0, 63),
-    st.none() | st.integers(0, limits.MAX_ARFCN),
+    st.none() | st.integers(0, ranges.MAX_ARFCN),
     st.none() | st.floats(-160, 0),
     st.none() | st.floats(-50, 30),
     st.none() | st.integers(0, 219),

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
-from google.protobuf import descriptor
+from google.protobuf import descriptor, json_format
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
@@ -18,11 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locsvc import model
-from locsvc.errors import InvalidInput
+from locsvc.errors import FieldViolation, InvalidInput
+from locsvc.formats.call_json import call_from_json
 from locsvc.formats.messages import FORMATS
+from locsvc.rpc.convert.calls import read_call
 from locsvc.rpc.convert.requests import read_resolve
 from locsvc.rpc.handlers import tolerant
-from locsvc.v1 import estimate_pb2
+from locsvc.v1 import call_pb2, estimate_pb2
 from locsvc.v1.location_service_pb2 import ResolveLocationRequest, ResolveLocationResponse
 
 Running = Any
@@ -90,6 +93,41 @@ def fill(message: Message, draw: random.Random, share: float, depth: int = 0) ->
             inner = getattr(message, field.name)
             inner.SetInParent()
             fill(inner, draw, share, depth + 1)
+
+
+def refused_by_json(message: call_pb2.Call) -> tuple[set[str], model.Call | None]:
+    try:
+        return set(), call_from_json(json_format.MessageToDict(message, preserving_proto_field_name=True))
+    except InvalidInput as error:
+        return {v.field for v in error.violations}, None
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.8])
+def test_a_call_is_the_same_to_both_faces(rng: np.random.Generator, share: float) -> None:
+    """What gRPC refuses JSON refuses by the same names, and what both take is the same call."""
+    taken = 0
+    for start in rng.integers(0, 1 << 40, 200).tolist():
+        message = call_pb2.Call()
+        fill(message, random.Random(start), share)
+        if not is_json(message):
+            continue
+        refused: list[FieldViolation] = []
+        call = read_call(message, refused)
+        theirs, same = refused_by_json(message)
+        assert theirs == {v.field for v in refused}
+        if not refused:
+            assert same == call
+            taken += 1
+    assert share > 0.1 or taken > 20
+
+
+def is_json(message: call_pb2.Call) -> bool:
+    """Whether all of the message can be told in JSON: times of the years 1 to 9999."""
+    try:
+        json_format.MessageToDict(message)
+    except json_format.Error:
+        return False
+    return True
 
 
 def leaves(message: Message) -> list[tuple[Message, AnyField]]:

@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from locsvc import model
+from locsvc.formats import ranges
 from locsvc.formats.messages import FORMATS
-from locsvc.rpc import limits
 from locsvc.rpc.convert.shapes import read_latlng, read_shape
 from locsvc.rpc.convert.violations import Violations, add, put_under
 
@@ -25,12 +25,12 @@ _METHODS = tuple(model.PositioningMethod)
 _CLASSES = tuple(model.ClassOfService)
 _PLACEMENTS = tuple(model.Placement)
 
-_MAX_AREA = limits.MAX_AREA
-_MAX_CELL = limits.MAX_CELL
-_MAX_PCI = limits.MAX_PCI
-_MAX_TIMING_ADVANCE = limits.MAX_TIMING_ADVANCE
-_MAX_ARFCN = limits.MAX_ARFCN
-_MAX_NAME = limits.MAX_NAME
+_MAX_AREA = ranges.MAX_AREA
+_MAX_CELL = ranges.MAX_CELL
+_MAX_PCI = ranges.MAX_PCI
+_MAX_TIMING_ADVANCE = ranges.MAX_TIMING_ADVANCE
+_MAX_ARFCN = ranges.MAX_ARFCN
+_MAX_NAME = ranges.MAX_NAME
 
 # ITU-T E.164 clause 6: at most 15 digits; a country code never begins with 0.
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
@@ -51,7 +51,7 @@ _ENUM = "must be a value of the contract; update the contract or send 0 for not 
 def read_time(message: Timestamp, out: Violations, field: str) -> float:
     """Seconds since the Unix epoch (UTC) of a timestamp that is present."""
     seconds, nanos = message.seconds, message.nanos
-    if not (limits.MIN_SECONDS <= seconds <= limits.MAX_SECONDS and 0 <= nanos <= limits.MAX_NANOS):
+    if not (ranges.MIN_SECONDS <= seconds <= ranges.MAX_SECONDS and 0 <= nanos <= ranges.MAX_NANOS):
         add(
             out,
             field,
@@ -104,13 +104,13 @@ def read_cell(  # noqa: C901, PLR0912, PLR0915
         arfcn = None
     signal_dbm: float | None = message.signal_dbm
     if signal_dbm:
-        if not limits.MIN_SIGNAL_DBM <= signal_dbm <= limits.MAX_SIGNAL_DBM:
+        if not ranges.MIN_SIGNAL_DBM <= signal_dbm <= ranges.MAX_SIGNAL_DBM:
             add(out, "signal_dbm", "must be from -160 to 0 dBm; leave it out when it is unknown")
     elif not has("signal_dbm"):
         signal_dbm = None
     quality_db: float | None = message.quality_db
     if quality_db:
-        if not limits.MIN_QUALITY_DB <= quality_db <= limits.MAX_QUALITY_DB:
+        if not ranges.MIN_QUALITY_DB <= quality_db <= ranges.MAX_QUALITY_DB:
             add(out, "quality_db", "must be from -50 to 30 dB; leave it out when it is unknown")
     elif not has("quality_db"):
         quality_db = None
@@ -138,7 +138,7 @@ def _cell_scan(message: call_pb2.CellScan, out: Violations) -> model.CellScan:
             put_under(out, before, "serving.")
             before = len(out)
     neighbours = message.neighbours
-    if len(neighbours) > limits.MAX_NEIGHBOURS:
+    if len(neighbours) > ranges.MAX_NEIGHBOURS:
         add(out, "neighbours", "must have at most 64 cells; send the strongest")
         return model.CellScan(serving)
     cells = []
@@ -164,14 +164,14 @@ def _device_report(message: call_pb2.DeviceReport, out: Violations) -> model.Dev
         add(out, "method", _ENUM)
         method = 0
     altitude_m = message.altitude_m if has("altitude_m") else None
-    if altitude_m is not None and not limits.MIN_ALTITUDE_M <= altitude_m <= limits.MAX_ALTITUDE_M:
+    if altitude_m is not None and not ranges.MIN_ALTITUDE_M <= altitude_m <= ranges.MAX_ALTITUDE_M:
         add(
             out,
             "altitude_m",
             "must be from -500 to 10,000 metres above the WGS84 ellipsoid; leave it out when it is unknown",
         )
     vertical_m = message.vertical_uncertainty_m if has("vertical_uncertainty_m") else None
-    if vertical_m is not None and not 0.0 <= vertical_m <= limits.MAX_LENGTH_M:
+    if vertical_m is not None and not 0.0 <= vertical_m <= ranges.MAX_LENGTH_M:
         add(out, "vertical_uncertainty_m", _UNCERTAINTY)
     floor = message.floor
     if len(floor) > _MAX_NAME:
@@ -184,7 +184,7 @@ def _raw_message(message: call_pb2.RawMessage, out: Violations) -> model.RawMess
     if message.format not in FORMATS:
         add(out, "raw.format", _FORMAT)
     octets = message.bytes
-    if not 0 < len(octets) <= limits.MAX_RAW_BYTES:
+    if not 0 < len(octets) <= ranges.MAX_RAW_BYTES:
         add(out, "raw.bytes", _RAW)
     return model.RawMessage(message.format, octets)
 
@@ -194,7 +194,7 @@ def read_address(message: civic_pb2.CivicAddress, out: Violations) -> model.Civi
     parts = {}
     for descriptor, value in message.ListFields():
         parts[descriptor.name] = value
-        if len(value) > limits.MAX_TEXT:
+        if len(value) > ranges.MAX_TEXT:
             add(out, descriptor.name, _TEXT)
     country = parts.get("country", "")
     if country and not _COUNTRY(country):
@@ -232,7 +232,7 @@ def read_line_record(message: civic_pb2.LineRecord, out: Violations) -> model.Li
         if len(out) != before:
             put_under(out, before, "position.")
     uncertainty_m = message.uncertainty_m if has("uncertainty_m") else None
-    if uncertainty_m is not None and not 0.0 <= uncertainty_m <= limits.MAX_LENGTH_M:
+    if uncertainty_m is not None and not 0.0 <= uncertainty_m <= ranges.MAX_LENGTH_M:
         add(out, "uncertainty_m", _UNCERTAINTY)
     confidence = message.confidence if has("confidence") else None
     if confidence is not None and not 0.0 < confidence < 1.0:
@@ -256,7 +256,7 @@ def read_line_record(message: civic_pb2.LineRecord, out: Violations) -> model.Li
 
 def read_dialled(number: str, out: Violations, field: str) -> str:
     """The number as dialled, of at most 64 characters; what it means is the line dataset's to say."""
-    if len(number) > limits.MAX_DIALLED:
+    if len(number) > ranges.MAX_DIALLED:
         add(out, field, "must have at most 64 characters; send E.164 or the number as dialled")
     return number
 
@@ -304,7 +304,7 @@ def read_call(message: call_pb2.Call, out: Violations) -> model.Call:
         add(out, "calling_number", _NUMBER)
     started_at = read_time(message.started_at, out, "started_at") if message.HasField("started_at") else None
     evidence = message.evidence
-    if len(evidence) > limits.MAX_EVIDENCE:
+    if len(evidence) > ranges.MAX_EVIDENCE:
         add(out, "evidence", "must have at most 1,000 pieces; send the newest")
         return model.Call(call_id, calling_number, started_at)
     pieces = []

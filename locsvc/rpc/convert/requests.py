@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from locsvc.errors import InvalidInput
+from locsvc.formats import ranges
 from locsvc.rpc import limits
 from locsvc.rpc.convert.calls import read_call, read_time
 from locsvc.rpc.convert.violations import Violations, add, put_under
@@ -30,7 +31,7 @@ def _confidence(asked: float, out: Violations) -> float:
     # An absent field reads as 0; NaN compares false and is a violation.
     if asked == 0.0:
         return limits.DEFAULT_CONFIDENCE
-    if not limits.MIN_CONFIDENCE <= asked <= limits.MAX_CONFIDENCE:
+    if not ranges.MIN_CONFIDENCE <= asked <= ranges.MAX_CONFIDENCE:
         add(out, "confidence", "must be from 0.5 to 0.999 (a fraction, not percent); leave it out for 0.9")
     return asked
 

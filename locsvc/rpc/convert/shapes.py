@@ -7,7 +7,7 @@ says in a warning what it made of them. What no marker explains is a violation.
 from __future__ import annotations
 
 from locsvc import model
-from locsvc.rpc import limits
+from locsvc.formats import ranges
 from locsvc.rpc.convert.violations import Violations, add, put_under
 from locsvc.v1 import geometry_pb2
 
@@ -15,9 +15,9 @@ _LENGTH = "must be from 0 to 20,100,000 metres; send 0 when it is unknown"
 _DIRECTION = "must be from 0 to below 360 degrees clockwise from north; reduce it by whole turns"
 _ALTITUDE = "must be from -500 to 10,000 metres above the WGS84 ellipsoid; leave it out when it is unknown"
 
-_MAX_LENGTH_M = limits.MAX_LENGTH_M
-_MIN_ALTITUDE_M = limits.MIN_ALTITUDE_M
-_MAX_ALTITUDE_M = limits.MAX_ALTITUDE_M
+_MAX_LENGTH_M = ranges.MAX_LENGTH_M
+_MIN_ALTITUDE_M = ranges.MIN_ALTITUDE_M
+_MAX_ALTITUDE_M = ranges.MAX_ALTITUDE_M
 
 
 def read_latlng(message: geometry_pb2.LatLng, out: Violations) -> model.LatLng:
@@ -103,7 +103,7 @@ def _arc_band(message: geometry_pb2.ArcBand, out: Violations) -> model.ArcBand:
 def read_polygon(message: geometry_pb2.Polygon, out: Violations) -> model.Polygon:
     """The polygon without the repeated last corner; one without corners passes as "unknown"."""
     count = len(message.vertices)
-    if count > limits.MAX_VERTICES:
+    if count > ranges.MAX_VERTICES:
         add(out, "vertices", "must have at most 1,000 corners; simplify the outline")
         return model.Polygon(())
     vertices = []
@@ -115,7 +115,7 @@ def read_polygon(message: geometry_pb2.Polygon, out: Violations) -> model.Polygo
             before = len(out)
     if count > 1 and vertices[0] == vertices[-1]:
         vertices.pop()
-    if vertices and len(vertices) < limits.MIN_VERTICES:
+    if vertices and len(vertices) < ranges.MIN_VERTICES:
         add(out, "vertices", "must have at least 3 different corners; send a point or a circle for a smaller place")
     return model.Polygon(tuple(vertices))
 
