@@ -61,7 +61,8 @@ def name_of(element: Element, notes: Notes) -> str:
     name = _NAMES.get(tag)
     if name is not None:
         return name
-    name = _odd_name(tag)
+    # Longer ones are not kept in the cache, which would grow large on them.
+    name = _odd_name(tag) if len(tag) <= 200 else ""
     if name:
         space = tag[1 : tag.find("}")] if tag.startswith("{") else ""
         if not any(w.field == "namespace" for w in notes.warnings):
