@@ -8,7 +8,7 @@ import click
 
 from locsvc import model
 from locsvc.cli import output
-from locsvc.errors import LocsvcError
+from locsvc.errors import InvalidInput, LocsvcError
 from locsvc.formats.answers import AnswerShape, address_of, shape_of
 
 SHAPES = tuple(shape.value for shape in AnswerShape)
@@ -109,7 +109,12 @@ class _Documents(Writer):
         shape, confidence = found
         if type(shape) is not _CLASSES[self._shape]:
             output.talk(f"locsvc: {estimate.call_id or 'the answer'} cannot be a {self._shape.value}: it is a circle")
-        return self._text(estimate, shape, confidence)
+        try:
+            return self._text(estimate, shape, confidence)
+        except InvalidInput as error:
+            # A shape that is wider than the coding can say costs no other answer.
+            output.talk(f"locsvc: {estimate.call_id or 'the answer'} cannot be written: {error}")
+            return None
 
     def _text(self, estimate: model.LocationEstimate, shape: model.Shape, confidence: float) -> str:
         raise NotImplementedError

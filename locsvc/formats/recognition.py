@@ -33,10 +33,13 @@ _SIGNATURES = (
     ("aml", re.compile(r"\s*(?:\?|v=\d)[^\s<]*&?(?:location_latitude|device_number|location_time)=", re.ASCII)),
     ("access-network", re.compile(r"\s*(?:P-Access-Network-Info|Cellular-Network-Info)[ \t]*:", re.IGNORECASE)),
     ("access-network", re.compile(r"\s*3GPP-(?:GERAN|UTRAN|E-UTRAN|NR)[A-Z0-9-]*[ \t]*;", re.IGNORECASE)),
-    ("sip", re.compile(r"\s*(?:[A-Z]{3,12} sips?:\S+ SIP/2\.0|SIP/2\.0 \d{3})", re.IGNORECASE)),
+    ("sip", re.compile(r"\s*(?:[A-Z]{3,12} (?:sips?|tel|urn):\S+ SIP/2\.0|SIP/2\.0 \d{3})", re.IGNORECASE)),
     (
         "sip",
-        re.compile(r"\s*(?:[A-Za-z-]+:[^\n]*\n)*Content-Type:[ \t]*(?:multipart/|application/pidf)", re.IGNORECASE),
+        re.compile(
+            r"\s*(?:--[^\n]*\n)?(?:[A-Za-z-]+:[^\n]*\n)*Content-Type:[ \t]*(?:multipart/|application/pidf)",
+            re.IGNORECASE,
+        ),
     ),
     # A display to a call-taker: start of text, or a North American number in its first two lines.
     ("ali", re.compile(r"\s*\x02|[^\r\n]{0,40}[\r\n]{1,2}[ \t]*\(\d{3}\) ?\d{3}-\d{4}[ \t]", re.ASCII)),

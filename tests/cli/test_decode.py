@@ -14,15 +14,11 @@ from click.testing import CliRunner, Result
 
 from locsvc.cli import main
 from locsvc.formats.messages import FORMATS
+from tests.messages import FILES, FOLDER, MESSAGES
 
-AML = 'A"ML=1;lt=+54.99776;lg=+002.49523;rd=20;top=20260314115900;lc=68;pm=G;si=001010123456789;ei=352099001234560;mcc=001;mnc=01;ml=129'
-PIDF = """<?xml version="1.0"?>
-<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:gp="urn:ietf:params:xml:ns:pidf:geopriv10"
- xmlns:gs="http://www.opengis.net/pidflo/1.0" xmlns:gml="http://www.opengis.net/gml" entity="pres:a@example.com">
-<tuple id="t"><status><gp:geopriv><gp:location-info><gs:Circle srsName="urn:ogc:def:crs:EPSG::4326">
-<gml:pos>54.9977 2.4952</gml:pos><gs:radius uom="urn:ogc:def:uom:EPSG::9001">40</gs:radius></gs:Circle>
-</gp:location-info><gp:usage-rules/></gp:geopriv></status><timestamp>2026-03-14T11:59:30Z</timestamp></tuple></presence>"""
-CELL = "3GPP-E-UTRAN-FDD; utran-cell-id-3gpp=0010110010000019B"
+AML = MESSAGES["aml"].decode()
+PIDF = MESSAGES["pidf-lo"].decode()
+CELL = MESSAGES["access-network"].decode()
 CIRCLE_OF_GAD = "1020b60c1dddde28"
 
 
@@ -33,6 +29,17 @@ def run(*args: str | Path, text: str | bytes | None = None) -> Result:
 def test_every_format_has_a_name_on_the_command_line() -> None:
     shown = run("--help").stdout
     assert [name for name in FORMATS if name not in shown] == []
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_described(repository: Path, name: str) -> None:
+    described = (repository / "docs" / "formats.md").read_text(encoding="utf-8")
+    assert f"\n### {name}\n" in described
+
+
+def test_the_readme_shows_what_is_written(repository: Path) -> None:
+    shown = run("access-network", FOLDER / FILES["access-network"]).stdout
+    assert shown in (repository / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_message_is_shown_as_evidence_details_and_warnings() -> None:
@@ -52,21 +59,22 @@ def test_json_holds_evidence_in_the_contracts_mapping() -> None:
     assert told["format"] == "pidf-lo"
     report = told["evidence"][0]["device_report"]
     assert report["shape"] == {
-        "circle": {"center": {"latitude_deg": 54.9977, "longitude_deg": 2.4952}, "radius_m": 40.0}
+        "circle": {"center": {"latitude_deg": 54.9977, "longitude_deg": 2.4952}, "radius_m": 60.0}
     }
     assert told["evidence"][0]["observed_at"] == "2026-03-14T11:59:30Z"
     assert told["warnings"] == []
 
 
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [(AML, "aml"), (PIDF, "pidf-lo"), (CELL, "access-network"), (CIRCLE_OF_GAD, "gad")],
-)
-def test_auto_knows_what_is_sure(text: str, name: str) -> None:
-    done = run("auto", "-", "--json", text=text)
+@pytest.mark.parametrize("name", FORMATS)
+def test_auto_knows_what_is_sure(name: str) -> None:
+    file = FOLDER / FILES[name]
+    done = run("auto", file, "--json")
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["format"] == name
+    told = json.loads(done.stdout)
+    assert told["format"] == name
+    assert told["evidence"]
     assert done.stderr == f"locsvc: read as {name}\n"
+    assert json.loads(run(name, file, "--json").stdout)["evidence"] == told["evidence"]
 
 
 def test_octets_are_read_as_they_are(tmp_path: Path) -> None:
@@ -127,7 +135,7 @@ def test_the_map_draws_the_shape_as_stated(tmp_path: Path) -> None:
     html = page.read_text(encoding="utf-8")
     assert "pidf-lo message" in html
     assert 'class="outline' in html
-    assert "95 % within <b>40 m</b>" in html
+    assert "95 % within <b>60 m</b>" in html
     assert not re.search(r"https?://(?!www\.w3\.org)", html)
 
 

@@ -374,3 +374,10 @@ def test_no_location_writes_no_shape(town: Path) -> None:
 @pytest.mark.parametrize("args", [["--json", "--output", "gad"], ["--shape", "circle"], ["--output", "fax"]])
 def test_forms_that_exclude_each_other_are_wrong_use(town: Path, args: list[str]) -> None:
     assert run("resolve", "-", "--data", town, *args, text="{}").exit_code == 2
+
+
+def test_an_answer_that_is_too_wide_for_the_coding_is_told(town: Path) -> None:
+    done = run("resolve", "--data", town, "--device", "54.9977,2.4952,5000000", "--output", "gad")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == ""
+    assert "the answer cannot be written: " in done.stderr
