@@ -428,7 +428,7 @@ _INTEGER_COLUMNS = {"first_corner", "corners"}
 
 
 def gather(made: list[Made]) -> tuple[Densities, Ints]:
-    """All pieces by call and order, and where each stands: `order` of the piece, (k,) int64.
+    """All pieces by call and place, and which each is: `order` of the piece, (k,) int64.
 
     Raises
     ------
@@ -437,7 +437,18 @@ def gather(made: list[Made]) -> tuple[Densities, Ints]:
     """
     made = [m for m in made if len(m.pieces.call)]
     pieces = _Pieces(*(np.concatenate([getattr(m.pieces, f.name) for m in made]) for f in fields(_Pieces)))
-    sorting = np.lexsort((pieces.order, pieces.call))
+    # By what they say, not by when they came: sums of the same pieces have the same bits in any order.
+    sorting = np.lexsort(
+        (
+            pieces.order,
+            pieces.exponent,
+            pieces.outlier_scale_m,
+            pieces.outlier_share,
+            pieces.longitude_deg,
+            pieces.latitude_deg,
+            pieces.call,
+        )
+    )
     place = np.empty(len(sorting), np.int64)
     place[sorting] = np.arange(len(sorting))
     first_piece = np.cumsum([0] + [len(m.pieces.call) for m in made])

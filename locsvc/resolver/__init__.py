@@ -6,20 +6,22 @@ One call is a batch of one, and its answer does not hang on the others in the ba
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.agreement import agreement_of
+from locsvc.fusion.agreement import Agreement, agreement_of
 from locsvc.fusion.claims import gather
-from locsvc.fusion.grid import locate
+from locsvc.fusion.densities import Densities
+from locsvc.fusion.grid import Posterior, locate
 from locsvc.fusion.parameters import Parameters
-from locsvc.fusion.region import answer, compact
+from locsvc.fusion.region import Answers, CompactCells, answer, compact
 from locsvc.geo import distance_m
 from locsvc.model import Call, EvidenceKind, LocationEstimate, Trace, WarningCode
 from locsvc.reference.calibration import read_calibration
 from locsvc.resolver.altitude import altitude_of
-from locsvc.resolver.answered import Answered, Located, estimates_of
+from locsvc.resolver.answered import Answered, Located, contribution_rows, estimates_of, located_of
 from locsvc.resolver.cells import claim_cells
 from locsvc.resolver.devices import claim_reports
 from locsvc.resolver.explain import Stands, Verdicts, explained
@@ -54,7 +56,7 @@ class Resolver:
         self.reference = reference
         values, version = read_calibration(reference.calibration_text)
         self.parameters = Parameters.from_mapping(values)
-        self._datasets = (*reference.versions, version)
+        self.datasets = (*reference.versions, version)
 
     def resolve(
         self,
@@ -96,13 +98,23 @@ class Resolver:
     def _parts(
         self, calls: Sequence[Call], confidences: Sequence[float] | float, as_of: Sequence[float | None] | None
     ) -> list[tuple[Sequence[Call], Answered]]:
-        wanted = np.broadcast_to(np.asarray(confidences, np.float64), (len(calls),))
-        times = np.array([np.nan if t is None else t for t in as_of or [None] * len(calls)], np.float64)
+        wanted = np.broadcast_to(np.asarray(confidences, np.float64), (len(calls),)).tolist()
+        times = list(as_of or [None] * len(calls))
         parts = []
         for start in range(0, len(calls), CHUNK):
             part = slice(start, start + CHUNK)
-            parts.append((calls[part], self.answer(_table_of(calls[part]), wanted[part], times[part])))
+            begun = self.begin(calls[part], confidences=wanted[part], as_of=times[part])
+            begun.fuse()
+            parts.append((calls[part], begun.end()))
         return parts
+
+    def begin(self, calls: Sequence[Call], *, confidences: Sequence[float], as_of: Sequence[float | None]) -> Begun:
+        """The calls as far as their evidence has been looked up: what is left is `fuse` and `end`.
+
+        Parameters are those of `resolve`, one a call.
+        """
+        times = np.array([np.nan if t is None else t for t in as_of], np.float64)
+        return Begun(self, _table_of(calls), np.array(confidences, np.float64), times)
 
     def answer(self, table: EvidenceTable, confidences: Floats, as_of: Floats) -> Answered:
         """The answers to the calls whose evidence is in a table.
@@ -116,80 +128,124 @@ class Resolver:
         as_of
             (calls,) time to answer for, Unix seconds; NaN: the newest time that the call tells.
         """
-        calls = len(table.started_at)
-        notes = Notes([list(self.reference.degraded) for _ in range(calls)])
+        begun = Begun(self, table, confidences, as_of)
+        begun.fuse()
+        return begun.end()
+
+
+class Begun:
+    """Calls on their way: made by `Resolver.begin`, then `fuse`, then `end`.
+
+    `fuse` is nearly all kernels, which let go of the interpreter: a server runs it beside its loop.
+    """
+
+    def __init__(self, resolver: Resolver, table: EvidenceTable, confidences: Floats, as_of: Floats) -> None:
+        self._resolver = resolver
+        self._table = table
+        self._confidences = confidences
+        self._notes = Notes([list(resolver.reference.degraded) for _ in range(len(table.started_at))])
         for call, warning in table.warnings:
-            notes.warnings[call].append(warning)
-        now = times_of(table, as_of)
-        slots = slots_of(table, now)
-        made = self._claim(table, slots, notes)
-        _warn_of_stale(table, slots, notes, self.parameters.time["stale_s"])
-        located, verdicts, row_of_call = self._fuse(made, slots, notes, confidences)
-        for i, row in enumerate(row_of_call):
+            self._notes.warnings[call].append(warning)
+        self._now = times_of(table, as_of)
+        self._slots = slots_of(table, self._now)
+        made = self._claim()
+        _warn_of_stale(table, self._slots, self._notes, resolver.parameters.time["stale_s"])
+        self._row_of_call = np.full(len(confidences), -1)
+        self._densities: Densities | None = None
+        self._core: _Core | None = None
+        if made:
+            densities, self._slot_of_piece = gather(made)
+            # Calls without a place are left out of the arrays.
+            located = np.unique(densities.call)
+            self._row_of_call[located] = np.arange(len(located))
+            densities.call = self._row_of_call[densities.call]
+            densities.exponent = _of_whole_weight(densities.exponent, densities.call)
+            self._densities, self._located = densities, located
+
+    def fuse(self) -> None:
+        """Finds posterior, region and agreement of all calls."""
+        if self._densities is None:
+            return
+        wanted = self._confidences[self._located]
+        posterior = locate(self._densities, len(wanted), wanted)
+        answers = answer(posterior, wanted)
+        region = compact(posterior.leaves, answers.region_leaves)
+        self._core = _Core(posterior, answers, region, agreement_of(posterior))
+
+    def end(self) -> Answered:
+        """The answers, explained, with what lies at them."""
+        notes, slots, core = self._notes, self._slots, self._core
+        calls = len(self._confidences)
+        stale_s = self._resolver.parameters.time["stale_s"]
+        verdicts = explained(slots, self._stands(core), stale_s, notes)
+        located = None if core is None else self._surrounded(core)
+        rows = self._row_of_call.tolist()
+        for i, row in enumerate(rows):
             if located is None or row < 0:
                 notes.warn(i, WarningCode.NO_EVIDENCE, "no piece of evidence says where the caller is")
-            elif located.answers.region_mass[row] < confidences[i] - 1e-9:
+            elif located.places[row][6] < self._confidences[i] - 1e-9:
                 notes.warn(i, WarningCode.TRUNCATED, "the region holds less than asked for: the rest may be anywhere")
         return Answered(
-            confidences.tolist(),
-            [None if t != t else t for t in now.tolist()],  # noqa: PLR0124 - NaN
-            slots,
+            self._confidences.tolist(),
+            [None if t != t else t for t in self._now.tolist()],  # noqa: PLR0124 - NaN
+            slots.names,
+            slots.parts,
+            verdicts.words,
+            contribution_rows(slots, verdicts),
             np.searchsorted(slots.call, np.arange(calls + 1)).tolist(),
-            verdicts,
+            verdicts.conflict.tolist(),
             notes.warnings,
-            _altitudes(table, slots, verdicts, confidences),
-            row_of_call,
+            _altitudes(self._table, slots, verdicts, self._confidences),
+            rows,
             located,
-            self._datasets,
+            self._resolver.datasets,
         )
 
-    def _claim(self, table: EvidenceTable, slots: Slots, notes: Notes) -> list[Made]:
+    def _claim(self) -> list[Made]:
         """Densities of all evidence; what cannot become one is noted."""
-        reported = claim_reports(table, slots, notes, self.parameters)
+        table, slots, notes = self._table, self._slots, self._notes
+        reference, parameters = self._resolver.reference, self._resolver.parameters
+        reported = claim_reports(table, slots, notes, parameters)
         has_place = np.zeros(len(table.started_at), bool)
         has_place[slots.call[slots.placed]] = True
         has_place[slots.call[table.cells[:, 0].astype(np.int64)]] = True
-        lines = claim_lines(table.lookups, has_place.tolist(), slots, self.reference, notes, self.parameters)
-        cells = claim_cells(table, reported, slots, self.reference, notes, self.parameters)
+        lines = claim_lines(table.lookups, has_place.tolist(), slots, reference, notes, parameters)
+        cells = claim_cells(table, reported, slots, reference, notes, parameters)
         return [*reported.made, *cells, *lines]
 
-    def _fuse(
-        self, made: list[Made], slots: Slots, notes: Notes, confidences: Floats
-    ) -> tuple[Located | None, Verdicts, list[int]]:
-        """Posterior and answers of the calls that have a place, verdicts on all evidence, and each call's row."""
-        stale_s = self.parameters.time["stale_s"]
-        calls = len(confidences)
-        if not made:
+    def _stands(self, core: _Core | None) -> Stands:
+        """How the pieces stand to the answers."""
+        several = np.zeros(len(self._confidences), bool)
+        if core is None:
             none = np.zeros(0)
-            stands = Stands(none.astype(np.int64), none, none, none, none, np.zeros(calls, bool))
-            return None, explained(slots, stands, stale_s, notes), [-1] * calls
-        densities, slot_of_piece = gather(made)
-        # Calls without a place are left out of the arrays.
-        located = np.unique(densities.call)
-        row_of_call = np.full(calls, -1)
-        row_of_call[located] = np.arange(len(located))
-        call_of_piece = densities.call
-        densities.call = row_of_call[call_of_piece]
-        densities.exponent = _of_whole_weight(densities.exponent, densities.call)
-        posterior = locate(densities, len(located), confidences[located])
-        answers = answer(posterior, confidences[located])
-        agreement = agreement_of(posterior)
-        several = np.zeros(calls, bool)
-        several[located] = np.diff(answers.modes.starts) > 0
-        own = densities.call
-        away = distance_m(
-            densities.latitude_deg, densities.longitude_deg, answers.latitude_deg[own], answers.longitude_deg[own]
+            return Stands(none.astype(np.int64), none, none, none, none, several)
+        d, answers = core.posterior.densities, core.answers
+        several[self._located] = np.diff(answers.modes.starts) > 0
+        away = distance_m(d.latitude_deg, d.longitude_deg, answers.latitude_deg[d.call], answers.longitude_deg[d.call])
+        agreement = core.agreement
+        return Stands(self._slot_of_piece, 1 - d.outlier_share, agreement.agreement, agreement.share, away, several)
+
+    def _surrounded(self, core: _Core) -> Located:
+        """What the core said, with address and areas there."""
+        reference = self._resolver.reference
+        return located_of(
+            core.posterior,
+            core.answers,
+            core.region,
+            self._slot_of_piece,
+            nearest_addresses(reference, core.answers),
+            area_shares(reference, core.posterior, core.answers),
         )
-        stands = Stands(slot_of_piece, 1 - densities.outlier_share, agreement.agreement, agreement.share, away, several)
-        found = Located(
-            posterior,
-            answers,
-            compact(posterior.leaves, answers.region_leaves),
-            slot_of_piece,
-            nearest_addresses(self.reference, answers),
-            area_shares(self.reference, posterior, answers),
-        )
-        return found, explained(slots, stands, stale_s, notes), row_of_call.tolist()
+
+
+@dataclass(slots=True)
+class _Core:
+    """What the kernels said."""
+
+    posterior: Posterior
+    answers: Answers
+    region: CompactCells
+    agreement: Agreement
 
 
 def _table_of(calls: Sequence[Call]) -> EvidenceTable:

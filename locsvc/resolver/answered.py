@@ -1,4 +1,4 @@
-"""What the resolver says of many calls, as columns, and as estimates of the model."""
+"""What the resolver says of many calls: columns as lists, from which each face writes its own kind of answer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from locsvc.resolver.explain import Verdicts
     from locsvc.resolver.slots import Slots
 
-    Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
 # Enums are made from their numbers by look-up: calling the class costs ten times as much.
@@ -42,17 +41,28 @@ _REASONS = {int(r): r for r in Reason}
 _FALLBACKS = {int(f): f for f in CellFallback}
 
 
+# Numbers of one contribution: kind, disposition, reason, fallback, distance in metres (NaN: no density), agreement,
+# share, and whether it is shown.
+ContributionRow = tuple[int, int, int, int, float, float, float, bool]
+# Numbers of one located call: latitude, longitude, radius, half axes and direction of the ellipse, mass and area of the
+# region, its finest resolution.
+PlaceRow = tuple[float, float, float, float, float, float, float, float, int]
+
+
 @dataclass(slots=True)
 class Located:
-    """What the core said of the calls that have a place, and what lies there.
+    """What the core said of the calls that have a place, and what lies there; by row.
 
-    `addresses` and `areas` are by row; `slot_of_piece` (pieces,) tells which piece of evidence each density is.
+    `slot_of_piece` (pieces,) tells which piece of evidence each density is.
     """
 
     posterior: Posterior
     answers: Answers
-    region: CompactCells
     slot_of_piece: Ints
+    places: list[PlaceRow]
+    cells: list[int]
+    cell_starts: list[int]
+    mode_starts: list[int]
     addresses: list[tuple[CivicAddress, float] | None]
     areas: list[tuple[AreaShare, ...]]
 
@@ -61,73 +71,126 @@ class Located:
 class Answered:
     """The answers to some calls.
 
-    `row_of_call` is a call's row in `located`, -1 where there is no place; `slot_starts` (calls + 1) its slots.
+    `row_of_call` is a call's row in `located`, -1 where there is no place; its contributions are those from
+    `slot_starts[call]` to `slot_starts[call + 1]`, with names, parts and words beside their numbers.
     """
 
     confidences: list[float]
     now: list[float | None]
-    slots: Slots
+    names: list[str]
+    parts: list[str]
+    words: list[str]
+    contributions: list[ContributionRow]
     slot_starts: list[int]
-    verdicts: Verdicts
+    conflict: list[bool]
     warnings: list[list[Warning]]
     altitudes: list[Altitude | None]
     row_of_call: list[int]
     located: Located | None
     datasets: tuple[DatasetVersion, ...]
 
+    def outcome(self, call: int) -> Outcome:
+        """What kind of answer a call has."""
+        if self.row_of_call[call] < 0:
+            return Outcome.NO_LOCATION
+        return Outcome.CONFLICT if self.conflict[call] else Outcome.LOCATED
+
+
+def located_of(
+    posterior: Posterior,
+    answers: Answers,
+    region: CompactCells,
+    slot_of_piece: Ints,
+    addresses: list[tuple[CivicAddress, float] | None],
+    areas: list[tuple[AreaShare, ...]],
+) -> Located:
+    """What the core said, as lists."""
+    a = answers
+    columns = (
+        a.latitude_deg,
+        a.longitude_deg,
+        a.radius_m,
+        a.semi_major_m,
+        a.semi_minor_m,
+        a.orientation_deg,
+        a.region_mass,
+        a.region_area_m2,
+        region.finest,
+    )
+    return Located(
+        posterior,
+        answers,
+        slot_of_piece,
+        list(zip(*(c.tolist() for c in columns), strict=True)),
+        region.cell.tolist(),
+        region.starts.tolist(),
+        a.modes.starts.tolist(),
+        addresses,
+        areas,
+    )
+
+
+def contribution_rows(slots: Slots, verdicts: Verdicts) -> list[ContributionRow]:
+    """The numbers of all contributions."""
+    v = verdicts
+    columns = (slots.kind, v.disposition, v.reason, slots.fallback, v.distance_m, v.agreement, v.share, v.shown)
+    return list(zip(*(c.tolist() for c in columns), strict=True))
+
 
 def estimates_of(answered: Answered, calls: Sequence[Call]) -> list[LocationEstimate]:
     """The answers as estimates of the model."""
-    contributions = _contributions(answered)
-    conflict = answered.verdicts.conflict.tolist()
-    starts = answered.slot_starts
-    places = [] if answered.located is None else _places(answered.located)
-    result = []
-    for i, call in enumerate(calls):
-        row = answered.row_of_call[i]
-        own = tuple(c for c in contributions[starts[i] : starts[i + 1]] if c is not None)
-        warnings, now = tuple(answered.warnings[i]), answered.now[i]
-        confidence = answered.confidences[i]
-        if answered.located is None or row < 0:
-            estimate = LocationEstimate(
-                Outcome.NO_LOCATION,
-                call.call_id,
-                confidence,
-                contributions=own,
-                warnings=warnings,
-                estimated_at=now,
-                datasets=answered.datasets,
-            )
-        else:
-            position, radius_m, ellipse, region, alternatives = places[row]
-            address, address_m = answered.located.addresses[row] or (None, None)
-            estimate = LocationEstimate(
-                Outcome.CONFLICT if conflict[i] else Outcome.LOCATED,
-                call.call_id,
-                confidence,
-                position,
-                radius_m,
-                ellipse,
-                region,
-                alternatives,
-                answered.altitudes[i],
-                address,
-                address_m,
-                answered.located.areas[row],
-                own,
-                warnings,
-                now,
-                answered.datasets,
-            )
-        result.append(estimate)
-    return result
+    return [estimate_of(answered, i, call.call_id) for i, call in enumerate(calls)]
 
 
-def _contributions(answered: Answered) -> list[Contribution | None]:
-    """What became of each slot, None for what is not shown."""
-    s, v = answered.slots, answered.verdicts
-    columns = (s.kind, v.disposition, v.reason, s.fallback, v.distance_m, v.agreement, v.share, v.shown)
-    return [
+def estimate_of(answered: Answered, i: int, call_id: str) -> LocationEstimate:
+    """One answer as an estimate of the model."""
+    contributions = _contributions(answered, answered.slot_starts[i], answered.slot_starts[i + 1])
+    warnings, now = tuple(answered.warnings[i]), answered.now[i]
+    located, row = answered.located, answered.row_of_call[i]
+    if located is None or row < 0:
+        return LocationEstimate(
+            Outcome.NO_LOCATION,
+            call_id,
+            answered.confidences[i],
+            contributions=contributions,
+            warnings=warnings,
+            estimated_at=now,
+            datasets=answered.datasets,
+        )
+    lat, lng, radius, major, minor, axis, mass, area, finest = located.places[row]
+    position = LatLng(lat, lng)
+    others = located.answers.modes.of(row) if located.mode_starts[row] < located.mode_starts[row + 1] else ()
+    address, address_m = located.addresses[row] or (None, None)
+    return LocationEstimate(
+        answered.outcome(i),
+        call_id,
+        answered.confidences[i],
+        position,
+        radius,
+        Ellipse(position, major, minor, axis),
+        Region(finest, tuple(located.cells[located.cell_starts[row] : located.cell_starts[row + 1]]), mass, area),
+        tuple(Alternative(LatLng(m.latitude_deg, m.longitude_deg), m.mass, m.radius_m) for m in others),
+        answered.altitudes[i],
+        address,
+        address_m,
+        located.areas[row],
+        contributions,
+        warnings,
+        now,
+        answered.datasets,
+    )
+
+
+def _contributions(answered: Answered, start: int, end: int) -> tuple[Contribution, ...]:
+    """What became of some slots."""
+    rows = zip(
+        answered.names[start:end],
+        answered.parts[start:end],
+        answered.words[start:end],
+        answered.contributions[start:end],
+        strict=True,
+    )
+    return tuple(
         Contribution(
             name,
             part,
@@ -140,45 +203,6 @@ def _contributions(answered: Answered) -> list[Contribution | None]:
             agreement,
             share,
         )
+        for name, part, words, (kind, disposition, reason, fallback, distance, agreement, share, shown) in rows
         if shown
-        else None
-        for name, part, words, kind, disposition, reason, fallback, distance, agreement, share, shown in zip(
-            s.names, s.parts, v.words, *(c.tolist() for c in columns), strict=True
-        )
-    ]
-
-
-_Place = tuple[LatLng, float, Ellipse, Region, tuple[Alternative, ...]]
-
-
-def _places(located: Located) -> list[_Place]:
-    """Position, radius, ellipse, region and alternatives of each located call."""
-    a, c = located.answers, located.region
-    columns = (
-        a.latitude_deg,
-        a.longitude_deg,
-        a.radius_m,
-        a.semi_major_m,
-        a.semi_minor_m,
-        a.orientation_deg,
-        a.region_mass,
-        a.region_area_m2,
-        c.finest,
     )
-    cells, starts, modes = c.cell.tolist(), c.starts.tolist(), a.modes.starts.tolist()
-    result = []
-    for row, (lat, lng, radius, major, minor, axis, mass, area, finest) in enumerate(
-        zip(*(v.tolist() for v in columns), strict=True)
-    ):
-        position = LatLng(lat, lng)
-        others = a.modes.of(row) if modes[row] < modes[row + 1] else ()
-        result.append(
-            (
-                position,
-                radius,
-                Ellipse(position, major, minor, axis),
-                Region(finest, tuple(cells[starts[row] : starts[row + 1]]), mass, area),
-                tuple(Alternative(LatLng(m.latitude_deg, m.longitude_deg), m.mass, m.radius_m) for m in others),
-            )
-        )
-    return result

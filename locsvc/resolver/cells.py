@@ -9,14 +9,13 @@ import numpy as np
 
 from locsvc.fusion.claims import CellClaims, Made, of_cells
 from locsvc.model import CellFallback, Radio, Reason, WarningCode
-from locsvc.reference.cells import CellQueries, CellStore
+from locsvc.reference.cells import CellPlaces, CellQueries, CellStore
 from locsvc.resolver.table import CELL_COLUMNS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from locsvc.fusion.parameters import Parameters
-    from locsvc.reference.cells import CellPlaces
     from locsvc.reference.store import Reference
     from locsvc.resolver.devices import Reported
     from locsvc.resolver.slots import Notes, Slots
@@ -59,27 +58,45 @@ def claim_cells(
     call = slots.call[slot]
     near = np.stack((reported.latitude_deg[call], reported.longitude_deg[call]))
     store = reference.cells or _store_without_cells()
-    made = []
+    asked = np.flatnonzero(slots.reason[slot] != Reason.DUPLICATE)
+    # Most cells are known by their own identity: one look-up for all of them.
+    places = store.place(_queries(rows[asked], near[:, asked]), last=CellFallback.CENTROID)
+    _place_others(places, rows[asked], near[:, asked], _among(serving[asked], asked, len(rows)), store)
+    slots.fallback[slot[asked]] = places.step
+    _note(rows[asked], slot[asked], places, slots, reference, notes)
+    placed = np.flatnonzero(places.step > 0)
+    if not len(placed):
+        return []
+    at = asked[placed]
+    slots.placed[slot[at]] = True
+    return [_made(rows[at], slot[at], placed, places, slots, parameters)]
+
+
+def _among(serving: Ints, asked: Ints, count: int) -> Ints:
+    """Where the serving cells (n,), rows of `count`, stand among those `asked`; -1 for none."""
+    if len(asked) == count:
+        return serving
+    place = np.full(count + 1, -1)
+    place[asked] = np.arange(len(asked))
+    result: Ints = place[serving]
+    return result
+
+
+def _place_others(places: CellPlaces, rows: Floats, near: Floats, serving: Ints, store: CellStore) -> None:
+    """Places the cells that are not known by their own identity: servings first, neighbours near them; in place."""
+    neighbour = rows[:, _NEIGHBOUR] > 0
     for chosen, last in ((~neighbour, CellFallback.COUNTRY), (neighbour, _LAST_NEIGHBOUR_STEP)):
-        at = np.flatnonzero(chosen & (slots.reason[slot] != Reason.DUPLICATE))
+        at = np.flatnonzero(chosen & (places.step == 0))
         if not len(at):
             continue
-        places = store.place(_queries(rows[at], near[:, at]), last=last)
-        slots.fallback[slot[at]] = places.step
-        _note(rows[at], slot[at], places, slots, reference, notes)
-        if last == CellFallback.COUNTRY:
+        if last == _LAST_NEIGHBOUR_STEP:
             # Neighbours are looked for near the serving cell's own place.
-            found = at[(places.step > 0) & (places.step <= CellFallback.SITE)]
-            place_of = np.full((2, len(rows)), np.nan)
-            kept = np.isin(at, found)
-            place_of[:, found] = np.stack((places.latitude_deg[kept], places.longitude_deg[kept]))
-            known = (serving >= 0) & ~np.isnan(place_of[0, serving])
-            near = np.where(known, place_of[:, serving], near)
-        placed = np.flatnonzero(places.step > 0)
-        if len(placed):
-            slots.placed[slot[at[placed]]] = True
-            made.append(_made(rows[at[placed]], slot[at[placed]], placed, places, slots, parameters))
-    return made
+            known = (serving >= 0) & (places.step[serving] > 0) & (places.step[serving] <= CellFallback.SITE)
+            own = np.stack((places.latitude_deg[serving], places.longitude_deg[serving]))
+            near = np.where(known, own, near)
+        more = store.place(_queries(rows[at], near[:, at]), last=last)
+        for name in CellPlaces.__dataclass_fields__:
+            getattr(places, name)[at] = getattr(more, name)
 
 
 def _inherit_network(rows: Floats, serving: Ints) -> None:

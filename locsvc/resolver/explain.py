@@ -187,7 +187,7 @@ def _warn_of_conflict(notes: Notes, slots: Slots, s: int) -> None:
     notes.warn(
         int(slots.call[s]),
         WarningCode.CONFLICT,
-        f"{_KIND[EvidenceKind(int(slots.kind[s]))]} {name!r}{shown} is far from where the other evidence puts the caller; "
-        "the places were not averaged",
+        f"{_KIND[EvidenceKind(int(slots.kind[s]))]} {name!r}{shown} is far from where the other evidence puts the "
+        "caller; the places were not averaged",
         name,
     )

@@ -34,10 +34,11 @@ def trace_of(answered: Answered, call: int) -> Trace:
     rows = leaves.rows(row)
     mass = leaves.mass[rows]
     count = int(np.searchsorted(np.cumsum(mass), DRAWN_MASS)) + 1
-    names, parts, slot = answered.slots.names, answered.slots.parts, located.slot_of_piece
+    names, parts, slot = answered.names, answered.parts, located.slot_of_piece
     confidence = answered.confidences[call]
     outlines = tuple(
-        Outline(names[slot[k]], parts[slot[k]], _rings(d, k, confidence)) for k in np.nonzero(d.call == row)[0].tolist()
+        Outline(names[slot[k]], parts[slot[k]], _rings(d, k, confidence))
+        for k in sorted(np.nonzero(d.call == row)[0].tolist(), key=slot.__getitem__)
     )
     cells = leaves.cell[rows][:count]
     return Trace(tuple(cells.tolist()), tuple(mass[:count].tolist()), outlines)

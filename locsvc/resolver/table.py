@@ -28,7 +28,6 @@ from locsvc.model import (
     LatLng,
     LineLookup,
     LineRecord,
-    Point,
     Polygon,
     Prism,
     Reason,
@@ -114,9 +113,9 @@ class Height:
 class EvidenceTable:
     """Columns of all evidence of some calls.
 
-    `started_at` (calls,) NaN unknown; `names`, `parts` of the slots; `slots`, `reports`, `cells` (rows, columns) float64
-    by the columns above; `corners` (v, 2) metres east and north of their polygon's centre; `warnings` of the calls from
-    reading them, by call.
+    `started_at` (calls,) NaN unknown; `names`, `parts` of the slots; `slots`, `reports`, `cells` (rows, columns)
+    float64 by the columns above; `corners` (v, 2) metres east and north of their polygon's centre; `warnings` of the
+    calls from reading them, by call.
     """
 
     started_at: Floats

@@ -40,6 +40,10 @@ class TextsInWork:
         np.save(directory / f"{name}.text.npy", np.frombuffer(b"".join(blobs), dtype=np.uint8))
 
 
+# Texts of a column that are kept decoded.
+_KEPT_TEXTS = 16_384
+
+
 class Texts:
     """A text column, memory-mapped."""
 
@@ -47,13 +51,18 @@ class Texts:
         self.ids = load(directory / f"{name}.ids.npy", np.int32)
         self._ends = load(directory / f"{name}.ends.npy", np.int64)
         self._text = load(directory / f"{name}.text.npy", np.uint8)
+        # Few texts are asked for again and again: streets and towns.
+        self._known: dict[int, str] = {0: ""}
 
     def __getitem__(self, row: int) -> str:
         """The text of a row."""
         number = int(self.ids[row])
-        if number == 0:
-            return ""
-        return bytes(self._text[self._ends[number - 1] : self._ends[number]]).decode()
+        known = self._known.get(number)
+        if known is None:
+            known = bytes(self._text[self._ends[number - 1] : self._ends[number]]).decode()
+            if len(self._known) < _KEPT_TEXTS:
+                self._known[number] = known
+        return known
 
 
 @dataclass(frozen=True, slots=True)
