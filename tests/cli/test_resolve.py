@@ -381,3 +381,11 @@ def test_an_answer_that_is_too_wide_for_the_coding_is_told(town: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.stdout == ""
     assert "the answer cannot be written: " in done.stderr
+
+
+def test_a_call_of_three_messages_is_located(town: Path, sample: Path) -> None:
+    done = run("resolve", sample / "messages" / "three.json", "--data", town, "--json")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert {piece["evidence_id"] for piece in told["contributions"]} == {"handset", "access", "line"}
+    assert told["position"]["latitude_deg"] == pytest.approx(54.9977, abs=3e-4)
