@@ -38,6 +38,9 @@ ARRIVED_AT = 1_773_489_600.0
 MOST_BYTES = 65_536
 MOST_CPU_S = 0.05
 MOST_MEMORY_KIB = 65_536
+_UNITS = tuple(b'9 A < <a> &amp; ( [ { " ; = , : + - 0. \\ / % & --x \xff \x00 <a'.split(b" "))
+_UNITS += (b" ", b"\r\n", b"\t", b'{"a":', b"<!--", "\u0661".encode(), b' a="1"')
+MOST_SWOLLEN_SEEDS = 12
 # Of one kind, by exception and line or by slowness, so many are kept.
 MOST_SLOW = 20
 
@@ -110,10 +113,21 @@ def seeds_of(name: str) -> Iterator[bytes]:
         for path in sorted(VECTORS.glob(pattern)):
             yield path.read_bytes()
     if name == "sip":
-        for path in sorted(VECTORS.glob("rfc-xml/*pidf*.xml"))[:20]:
+        for path in sorted(VECTORS.glob("rfc-xml/*presence.xml")):
             yield own[0].replace(b'<presence xmlns="urn:ietf:params:xml:ns:pidf"/>', path.read_bytes())
     if FINDINGS.is_dir():
         yield from (path.read_bytes() for path in sorted(FINDINGS.glob(f"{name}-*")))
+
+
+def swollen(seed: bytes) -> Iterator[bytes]:
+    """The message with a long run of something put in: what makes a parser slow is mostly a repetition."""
+    for unit in (*_UNITS, seed[: len(seed) // 3] or b"x"):
+        run = unit * ((MOST_BYTES - min(len(seed), MOST_BYTES // 2) - 1) // len(unit))
+        for part in range(5):
+            at = len(seed) * part // 4
+            yield (seed[:at] + run + seed[at:])[:MOST_BYTES]
+            # The other half, as text or as bytes.
+            yield (seed[:at] + run + seed[at:])[: MOST_BYTES - 1]
 
 
 def as_sent(data: bytes) -> bytes | str:
@@ -241,6 +255,10 @@ def fuzz(name: str, seconds: int, kept: Path) -> int:
             cwd=folder,
         )
         told = run.stderr.decode(errors="replace")
+        watch = Watch(name, reader_of(name), Path(folder))
+        for seed in list(seeds_of(name))[:: max(1, sum(1 for _ in seeds_of(name)) // MOST_SWOLLEN_SEEDS)]:
+            for data in swollen(seed):
+                watch(data)
         done = re.findall(r"Done (\d+) runs in (\d+) second", told)
         print(f"{name}: {done[-1][0]} inputs in {done[-1][1]} s" if done else f"{name}: ended early\n{told[-2000:]}")
         real = 0
