@@ -137,6 +137,14 @@ def _counted_once(fixes: _Fixes, slots: Slots, notes: Notes) -> tuple[_Fixes, Bo
     by_rank = np.lexsort(
         (
             fixes.slot,
+            fixes.fourth,
+            fixes.third,
+            fixes.second,
+            fixes.form,
+            -fixes.confidence,
+            fixes.method,
+            # A method that is told goes before one that is not.
+            fixes.method == PositioningMethod.UNSPECIFIED,
             fixes.longitude_deg,
             fixes.latitude_deg,
             np.where(fixes.without_size, 0.0, size),
