@@ -32,7 +32,7 @@ locsvc decode gad shape.hex --map shape.html"""
 )
 @click.argument("name", metavar="FORMAT", type=click.Choice((*FORMATS, _AUTO), case_sensitive=False))
 @click.argument("source", metavar="FILE", type=click.Path(allow_dash=True, path_type=Path))
-@click.option("--arrived", type=TIME, help="When it came, RFC 3339, for times without a year; else now.")
+@click.option("--arrived", type=TIME, help="When it came, RFC 3339; with ali else now.")
 @click.option("--layout", type=FILE, help="With ali: where the fields of the display stand (TOML).")
 @click.option(
     "--map", "page", metavar="FILE.html", type=NEW_FILE, help="Draw the shapes on a map that needs no network."
@@ -52,7 +52,9 @@ def decode(
     message = _message(source)
     if name == _AUTO:
         name = _recognised(message)
-    reading = _read(name, message, time.time() if arrived is None else arrived, layout)
+    # Displays leave the year out; to the others "now" would say no more than that the message is old.
+    now = time.time() if name == "ali" else None
+    reading = _read(name, message, now if arrived is None else arrived, layout)
     if common.as_json:
         output.write_json(reading_to_json(name, reading))
     else:
@@ -90,7 +92,7 @@ def _recognised(message: bytes) -> str:
     return name
 
 
-def _read(name: str, message: bytes, arrived_at: float, layout: Path | None) -> Reading:
+def _read(name: str, message: bytes, arrived_at: float | None, layout: Path | None) -> Reading:
     if layout is None:
         from locsvc.formats import messages
 

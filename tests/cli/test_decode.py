@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from locsvc import model
 from locsvc.cli import main
+from locsvc.formats import gad
 from locsvc.formats.messages import FORMATS
 from tests.messages import FILES, FOLDER, MESSAGES
 
@@ -137,6 +139,25 @@ def test_the_map_draws_the_shape_as_stated(tmp_path: Path) -> None:
     assert 'class="outline' in html
     assert "95 % within <b>60 m</b>" in html
     assert not re.search(r"https?://(?!www\.w3\.org)", html)
+
+
+@pytest.mark.parametrize(
+    ("shape", "outlines"),
+    [
+        (model.Point(model.LatLng(54.9, 2.5)), 0),
+        (model.Circle(model.LatLng(90.0, 0.0), 500.0), 1),
+        (model.Circle(model.LatLng(-16.5, 180.0), 5_000.0), 1),
+        (model.Polygon((model.LatLng(-16.0, 179.0), model.LatLng(-16.0, -179.0), model.LatLng(-17.0, -179.0))), 1),
+        (model.ArcBand(model.LatLng(54.9, 2.5), 500.0, 1_000.0, 350.0, 60.0), 1),
+    ],
+)
+def test_points_poles_and_antimeridians_are_drawn(tmp_path: Path, shape: model.Shape, outlines: int) -> None:
+    page = tmp_path / "shape.html"
+    done = run("gad", "-", "--map", page, text=gad.write(shape).hex())
+    assert done.exit_code == 0, done.output
+    html = page.read_text(encoding="utf-8")
+    assert html.count('class="outline') == outlines
+    assert "nan" not in html.lower().replace("nance", "")
 
 
 def test_there_is_no_map_of_a_cell(tmp_path: Path) -> None:
