@@ -1,9 +1,9 @@
 """Requests that wait together are fused together.
 
 One consumer takes whatever has arrived at that moment, without waiting for more, and hands it to the resolver as one
-array call. It runs on the event loop: in a thread of its own it fought the loop for the interpreter, and throughput and
-tails were worse (docs/decisions). While it runs, requests pile up inside gRPC, which hands them over one at a time, a
-few tens of microseconds apart; so after a round the next one starts when no more come out, not at the first.
+array call. Reading and explaining run on the event loop; the fusion between them is kernels, which let go of the
+interpreter, and runs in a thread beside it. What arrives meanwhile is the next round: it is read as soon as the thread
+is free, before the answers of the last one are written, so that loop and thread work side by side (docs/decisions).
 
 Single calls go first; calls of batches fill the rest of a round, so that a batch of a thousand never stands in the way
 of a live call for longer than one round.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,50 +22,46 @@ from locsvc.errors import DeadlineExceeded, Overloaded, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from locsvc.model import Call, LocationEstimate, Trace
+    from locsvc.model import Call
+    from locsvc.resolver.answered import Answered
     from locsvc.rpc.convert.requests import Question
 
 # Calls of batches in one round at most: about 3 ms of work, which is the longest that they make a live call wait.
 BULK_ROUND = 32
 
-# gRPC has handed over what it held when nothing has come for a tenth of what the last round took, within bounds: the
-# wait costs a tenth at most, and a round that starts too early costs the whole of a round. Only a round that follows
-# another one waits; a request that finds the server idle is resolved at once. A round follows when it comes within the
-# length of the last one, in which the answers of that one are being sent and the next requests come in return.
-QUIET_SHARE = 0.1
-LEAST_QUIET_S = 300e-6
-MOST_QUIET_S = 2e-3
-LEAST_FOLLOWS_S = 2e-3
+# So few calls are fused on the loop: the way to the thread and back costs as much.
+FEW_CALLS = 2
 
 # What a shed client is told to wait: a round of 64 calls takes 5 to 10 ms, so the queue is gone by then.
 RETRY_AFTER_S = 0.25
 
 
+class Begins(Protocol):
+    """Calls on their way through the resolver."""
+
+    def fuse(self) -> None:
+        """The long part, without the interpreter for most of its time."""
+        ...
+
+    def end(self) -> Answered:
+        """The answers."""
+        ...
+
+
 class Resolves(Protocol):
     """What the batcher needs of a resolver."""
 
-    def resolve(
-        self,
-        calls: Sequence[Call],
-        *,
-        confidences: Sequence[float] | float = ...,
-        as_of: Sequence[float | None] | None = ...,
-    ) -> list[LocationEstimate]:
-        """One estimate a call."""
-        ...
-
-    def resolve_traced(
-        self,
-        calls: Sequence[Call],
-        *,
-        confidences: Sequence[float] | float = ...,
-        as_of: Sequence[float | None] | None = ...,
-    ) -> list[tuple[LocationEstimate, Trace]]:
-        """One estimate a call, and how it came about."""
+    def begin(self, calls: Sequence[Call], *, confidences: Sequence[float], as_of: Sequence[float | None]) -> Begins:
+        """The calls with their evidence read and looked up."""
         ...
 
 
-Answer = tuple["LocationEstimate", "Trace | None"]
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of the answers of a round."""
+
+    answered: Answered
+    number: int
 
 
 @dataclass(slots=True)
@@ -92,12 +89,13 @@ class Batcher:
         self._bulk: deque[_Waiting] = deque()
         self._bulk_reserved = 0
         self._scheduled = False
-        self._seen = 0
-        self._grown_s = 0.0
-        self._ended_s = 0.0
-        self._quiet_s = LEAST_QUIET_S
-        self._follows_s = LEAST_FOLLOWS_S
+        self._fusing = False
         self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, "fuse")
+
+    def close(self) -> None:
+        """Let the thread go."""
+        self._thread.shutdown(wait=False)
 
     @property
     def waiting(self) -> int:
@@ -153,44 +151,49 @@ class Batcher:
         loop = self._loop
         answer: asyncio.Future[Answer] = loop.create_future()
         queue.append(_Waiting(question, None if remaining_s is None else loop.time() + remaining_s, answer))
-        if not self._scheduled:
+        if not self._scheduled and not self._fusing:
             self._scheduled = True
-            self._seen = 0
-            loop.call_soon(self._gather if loop.time() - self._ended_s < self._follows_s else self._round)
+            loop.call_soon(self._start)
         return answer
 
-    def _gather(self) -> None:
-        """Start the round when gRPC has handed over all that it held; called by the loop at each of its turns."""
-        waiting = self.waiting
-        now_s = self._loop.time()
-        if waiting > self._seen:
-            self._seen = waiting
-            self._grown_s = now_s
-        if waiting >= self._fuse_at_most or now_s - self._grown_s >= self._quiet_s:
-            self._round()
-        else:
-            self._loop.call_soon(self._gather)
-
-    def _round(self) -> None:
-        """Resolve what waits now; called by the loop, once more as long as something waits."""
-        began_s = self._loop.time()
+    def _start(self) -> None:
+        """Begin a round of what waits now; called by the loop when no round is being fused."""
+        self._scheduled = False
         taken: list[_Waiting] = []
         self._take(self._live, taken, self._fuse_at_most)
         self._take(self._bulk, taken, min(self._fuse_at_most, max(len(taken), BULK_ROUND)))
+        if not taken:
+            return
         try:
-            if taken:
-                self._answer(taken)
+            begun = self._begin(taken)
+            if len(taken) <= FEW_CALLS:
+                begun.fuse()
+                self._finish(taken, begun)
+            else:
+                self._fusing = True
+                fused = self._loop.run_in_executor(self._thread, begun.fuse)
+                fused.add_done_callback(lambda done: self._fused(taken, begun, done))
         except Exception as error:  # noqa: BLE001 - each waiting request gets the fault, and the loop lives on
+            self._fusing = False
             self._answer_alone(taken, error)
-        self._ended_s = self._loop.time()
-        took_s = self._ended_s - began_s
-        self._quiet_s = min(max(LEAST_QUIET_S, QUIET_SHARE * took_s), MOST_QUIET_S)
-        self._follows_s = max(LEAST_FOLLOWS_S, took_s)
-        self._seen = 0
+        if not self._fusing and (self._live or self._bulk) and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._start)
+
+    def _fused(self, taken: list[_Waiting], begun: Begins, done: asyncio.Future[None]) -> None:
+        """Start the next round, then answer this one."""
+        self._fusing = False
+        if done.cancelled():
+            return
         if self._live or self._bulk:
-            self._loop.call_soon(self._gather)
-        else:
-            self._scheduled = False
+            self._start()
+        try:
+            fault = done.exception()
+            if fault is not None:
+                raise fault
+            self._finish(taken, begun)
+        except Exception as error:  # noqa: BLE001 - as in _start
+            self._answer_alone(taken, error)
 
     def _take(self, queue: deque[_Waiting], taken: list[_Waiting], most: int) -> None:
         now_s = self._loop.time()
@@ -204,34 +207,25 @@ class Batcher:
                 continue
             taken.append(waiting)
 
-    def _answer(self, taken: list[_Waiting]) -> None:
+    def _begin(self, taken: list[_Waiting]) -> Begins:
         resolver = self.resolver
         if resolver is None:
             msg = "the reference data is not mapped any more; try again"
             raise Unavailable(msg)
         self.rounds += 1
         self.resolved += len(taken)
-        plain = [w for w in taken if not w.question.with_trace]
-        if plain:
-            estimates = resolver.resolve(
-                [w.question.call for w in plain],
-                confidences=[w.question.confidence for w in plain],
-                as_of=[w.question.as_of for w in plain],
-            )
-            for waiting, estimate in zip(plain, estimates, strict=True):
-                if not waiting.answer.done():
-                    waiting.answer.set_result((estimate, None))
-        if len(plain) == len(taken):
-            return
-        traced = [w for w in taken if w.question.with_trace]
-        answers = resolver.resolve_traced(
-            [w.question.call for w in traced],
-            confidences=[w.question.confidence for w in traced],
-            as_of=[w.question.as_of for w in traced],
+        questions = [w.question for w in taken]
+        return resolver.begin(
+            [q.call for q in questions],
+            confidences=[q.confidence for q in questions],
+            as_of=[q.as_of for q in questions],
         )
-        for waiting, answer in zip(traced, answers, strict=True):
+
+    def _finish(self, taken: list[_Waiting], begun: Begins) -> None:
+        answered = begun.end()
+        for number, waiting in enumerate(taken):
             if not waiting.answer.done():
-                waiting.answer.set_result(answer)
+                waiting.answer.set_result(Answer(answered, number))
 
     def _answer_alone(self, taken: list[_Waiting], error: Exception) -> None:
         """Resolve each call by itself after a fault, so that one call cannot spoil the others' answers."""
@@ -242,6 +236,8 @@ class Batcher:
                 waiting.answer.set_exception(error)
                 continue
             try:
-                self._answer([waiting])
-            except Exception as fault:  # noqa: BLE001 - as in _round
+                begun = self._begin([waiting])
+                begun.fuse()
+                self._finish([waiting], begun)
+            except Exception as fault:  # noqa: BLE001 - as in _start
                 waiting.answer.set_exception(fault)

@@ -153,6 +153,7 @@ class LocationServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._follower
         await self.server.stop(self._settings.grace_s)
+        self.batcher.close()
         log.info("stopped", resolved=self.batcher.resolved)
 
 

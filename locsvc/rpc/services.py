@@ -9,7 +9,9 @@ import grpc
 import structlog
 
 from locsvc.errors import FieldViolation, InvalidInput, LocsvcError, meaning_of
-from locsvc.rpc.convert.estimates import write_estimate, write_trace
+from locsvc.resolver.outlines import trace_of
+from locsvc.rpc.convert.answers import write_answer
+from locsvc.rpc.convert.estimates import write_trace
 from locsvc.rpc.convert.requests import Question, read_batch, read_batch_call, read_resolve
 from locsvc.rpc.status import abort
 from locsvc.v1 import location_service_pb2, location_service_pb2_grpc
@@ -60,13 +62,14 @@ class LocationService(location_service_pb2_grpc.LocationServiceServicer):
         try:
             if request is None:
                 raise not_a_message("ResolveLocation")
-            estimate, trace = await self._batcher.ask(read_resolve(request), context.time_remaining())
+            question = read_resolve(request)
+            answer = await self._batcher.ask(question, context.time_remaining())
         except Exception as error:  # noqa: BLE001 - every error becomes a status
             await fail(context, error, "ResolveLocation")
         response = location_service_pb2.ResolveLocationResponse()
-        write_estimate(estimate, response.estimate)
-        if trace is not None and estimate.position is not None:
-            write_trace(trace, response.trace)
+        write_answer(answer.answered, answer.number, question.call.call_id, response.estimate)
+        if question.with_trace and response.estimate.HasField("position"):
+            write_trace(trace_of(answer.answered, answer.number), response.trace)
         return response
 
     async def BatchResolveLocations(  # noqa: N802 - the contract's name
@@ -121,14 +124,15 @@ class LocationService(location_service_pb2_grpc.LocationServiceServicer):
                 for answer in waiting:
                     answer.cancel()
                 raise
-        for item in asked_for:
+        for message, item in zip(calls, asked_for, strict=True):
             result = response.results.add()
             if isinstance(item, InvalidInput):
                 write_call_error(item, result.error)
             elif (fault := item.exception()) is not None:
                 write_call_error(fault, result.error)
             else:
-                write_estimate(item.result()[0], result.estimate)
+                answer = item.result()
+                write_answer(answer.answered, answer.number, message.call_id, result.estimate)
 
 
 # Calls of a batch that are read and written between two looks at other requests: 2 ms at 50 us a call.

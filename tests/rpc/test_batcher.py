@@ -8,53 +8,54 @@ from collections.abc import Sequence
 import pytest
 
 from locsvc.errors import DeadlineExceeded, Overloaded, Unavailable
-from locsvc.model import Call, LocationEstimate, Outcome, Trace
-from locsvc.rpc.batcher import BULK_ROUND, Batcher
+from locsvc.model import Call
+from locsvc.reference.store import Reference
+from locsvc.resolver import Begun, Resolver
+from locsvc.resolver.answered import Answered
+from locsvc.rpc.batcher import BULK_ROUND, Answer, Batcher
 from locsvc.rpc.convert.requests import Question
 
 
-class Recorder:
-    """Answers each call with its name, and remembers its rounds."""
+class Recorder(Resolver):
+    """The real resolver without data, which remembers its rounds."""
 
     def __init__(self) -> None:
+        super().__init__(Reference.empty())
         self.rounds: list[list[str]] = []
         self.asked: list[tuple[list[float], list[float | None]]] = []
 
-    def resolve(
-        self,
-        calls: Sequence[Call],
-        *,
-        confidences: Sequence[float] | float = 0.9,
-        as_of: Sequence[float | None] | None = None,
-    ) -> list[LocationEstimate]:
-        assert not isinstance(confidences, float)
-        assert as_of is not None
+    def begin(self, calls: Sequence[Call], *, confidences: Sequence[float], as_of: Sequence[float | None]) -> Begun:
         self.rounds.append([c.call_id for c in calls])
         self.asked.append((list(confidences), list(as_of)))
-        if any(c.call_id == "poison" for c in calls):
-            raise ZeroDivisionError
-        return [LocationEstimate(Outcome.LOCATED, c.call_id, p) for c, p in zip(calls, confidences, strict=True)]
-
-    def resolve_traced(
-        self,
-        calls: Sequence[Call],
-        *,
-        confidences: Sequence[float] | float = 0.9,
-        as_of: Sequence[float | None] | None = None,
-    ) -> list[tuple[LocationEstimate, Trace]]:
-        return [(e, Trace((1,), (1.0,))) for e in self.resolve(calls, confidences=confidences, as_of=as_of)]
+        begun = super().begin(calls, confidences=confidences, as_of=as_of)
+        return Poisoned(begun) if any(c.call_id == "poison" for c in calls) else begun
 
 
-def question(name: str, confidence: float = 0.9, as_of: float | None = None, *, trace: bool = False) -> Question:
-    return Question(Call(name), confidence, as_of, trace)
+class Poisoned(Begun):
+    """Calls whose fusion meets a fault, as one of them does in the thread."""
+
+    def __init__(self, begun: Begun) -> None:
+        self.begun = begun
+
+    def fuse(self) -> None:
+        raise ZeroDivisionError
+
+    def end(self) -> Answered:
+        return self.begun.end()
+
+
+def question(name: str, confidence: float = 0.9, as_of: float | None = None) -> Question:
+    return Question(Call(name), confidence, as_of)
 
 
 async def test_what_waits_is_one_round_each_with_its_own_question() -> None:
     recorder = Recorder()
     batcher = Batcher(recorder)
     answers = [batcher.ask(question(f"{n}", 0.5 + n / 100, float(n))) for n in range(10)]
-    estimates = [(await a)[0] for a in answers]
-    assert [e.call_id for e in estimates] == [f"{n}" for n in range(10)]
+    given = [await a for a in answers]
+    assert [g.number for g in given] == list(range(10))
+    assert [g.answered.confidences[g.number] for g in given] == [0.5 + n / 100 for n in range(10)]
+    assert [g.answered.now[g.number] for g in given] == [float(n) for n in range(10)]
     assert recorder.rounds == [[f"{n}" for n in range(10)]]
     assert recorder.asked == [([0.5 + n / 100 for n in range(10)], [float(n) for n in range(10)])]
     assert (batcher.rounds, batcher.resolved, batcher.waiting) == (1, 10, 0)
@@ -85,20 +86,15 @@ async def test_a_live_call_waits_for_one_round_of_a_batch_at_most() -> None:
     await asyncio.gather(*bulk)
 
 
-async def test_traced_and_plain_calls_in_one_round() -> None:
-    batcher = Batcher(Recorder())
-    plain, traced = batcher.ask(question("a")), batcher.ask(question("b", trace=True))
-    assert await plain == (LocationEstimate(Outcome.LOCATED, "a", 0.9), None)
-    assert await traced == (LocationEstimate(Outcome.LOCATED, "b", 0.9), Trace((1,), (1.0,)))
-
-
 async def test_a_fault_is_given_to_the_call_that_makes_it() -> None:
-    batcher = Batcher(Recorder())
+    recorder = Recorder()
+    batcher = Batcher(recorder)
     answers = [batcher.ask(question(name)) for name in ("a", "poison", "b")]
     outcomes = await asyncio.gather(*answers, return_exceptions=True)
-    assert [type(o) for o in outcomes] == [tuple, ZeroDivisionError, tuple]
+    assert [type(o) for o in outcomes] == [Answer, ZeroDivisionError, Answer]
     # The loop and the queue live on.
-    assert (await batcher.ask(question("c")))[0].call_id == "c"
+    assert (await batcher.ask(question("c", 0.7))).answered.confidences == [0.7]
+    assert recorder.rounds == [["a", "poison", "b"], ["a"], ["poison"], ["b"], ["c"]]
 
 
 async def test_late_and_abandoned_questions_are_not_computed() -> None:

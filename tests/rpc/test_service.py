@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 from locsvc import model
 from locsvc.errors import DatasetError
 from locsvc.reference.store import Reference
-from locsvc.resolver import Resolver
+from locsvc.resolver import Begun, Resolver
 from locsvc.rpc.batcher import RETRY_AFTER_S
 from locsvc.rpc.convert.replies import read_estimate, read_trace, write_call, write_cell
 from locsvc.rpc.settings import ServerSettings
@@ -70,17 +70,13 @@ class SlowResolver(Resolver):
         self.seen: list[int] = []
         self.hold = False
 
-    def resolve(
-        self,
-        calls: Sequence[model.Call],
-        *,
-        confidences: Sequence[float] | float = 0.9,
-        as_of: Sequence[float | None] | None = None,
-    ) -> list[model.LocationEstimate]:
+    def begin(
+        self, calls: Sequence[model.Call], *, confidences: Sequence[float], as_of: Sequence[float | None]
+    ) -> Begun:
         self.seen.append(len(calls))
         if self.hold:
             self.gate.wait(30.0)
-        return super().resolve(calls, confidences=confidences, as_of=as_of)
+        return super().begin(calls, confidences=confidences, as_of=as_of)
 
 
 # LocationService
@@ -278,10 +274,10 @@ async def test_a_fault_in_one_call_does_not_spoil_the_others(
     start: Start, imported_town: Path, calls: Calls, request_of: RequestOf
 ) -> None:
     class Faulty(Resolver):
-        def resolve(self, calls: Sequence[model.Call], **asked: Any) -> list[model.LocationEstimate]:  # noqa: ANN401
+        def begin(self, calls: Sequence[model.Call], **asked: Any) -> Begun:  # noqa: ANN401
             if any(call.call_id == "poison" for call in calls):
                 raise ZeroDivisionError("+353209100000")
-            return super().resolve(calls, **asked)
+            return super().begin(calls, **asked)
 
     served = await start(make=lambda: Faulty(Reference.open(imported_town)))
     good, poison = request_of(calls["10-lone-cell"]), ResolveLocationRequest()

@@ -57,6 +57,15 @@ def write_ellipse(ellipse: model.Ellipse, message: geometry_pb2.Ellipse) -> None
     message.orientation_deg = ellipse.orientation_deg
 
 
+def write_altitude(altitude: model.Altitude, message: estimate_pb2.Altitude) -> None:
+    """Set an altitude."""
+    message.altitude_m = altitude.altitude_m
+    if altitude.uncertainty_m is not None:
+        message.uncertainty_m = altitude.uncertainty_m
+    message.confidence = altitude.confidence
+    message.floor = altitude.floor
+
+
 def write_dataset(version: model.DatasetVersion, message: estimate_pb2.DatasetVersion) -> None:
     """Set the description of a dataset."""
     message.dataset = version.dataset
@@ -93,7 +102,8 @@ def _datasets(versions: tuple[model.DatasetVersion, ...]) -> bytes:
 _last_datasets: tuple[tuple[model.DatasetVersion, ...], bytes] = ((), b"")
 
 
-def _merge_datasets(versions: tuple[model.DatasetVersion, ...], message: estimate_pb2.LocationEstimate) -> None:
+def merge_datasets(versions: tuple[model.DatasetVersion, ...], message: estimate_pb2.LocationEstimate) -> None:
+    """Set the datasets of an answer."""
     global _last_datasets  # noqa: PLW0603 - one slot, replaced whole, safe to lose in a race
     known, serialised = _last_datasets
     if known is not versions:
@@ -124,12 +134,7 @@ def _write_place(estimate: model.LocationEstimate, message: estimate_pb2.Locatio
         write_latlng(alternative.position, other.position)
     altitude = estimate.altitude
     if altitude is not None:
-        height = message.altitude
-        height.altitude_m = altitude.altitude_m
-        if altitude.uncertainty_m is not None:
-            height.uncertainty_m = altitude.uncertainty_m
-        height.confidence = altitude.confidence
-        height.floor = altitude.floor
+        write_altitude(altitude, message.altitude)
     if estimate.address is not None:
         write_address(estimate.address, message.address)
         message.address.SetInParent()
@@ -164,7 +169,7 @@ def write_estimate(estimate: model.LocationEstimate, message: estimate_pb2.Locat
     if estimate.estimated_at is not None:
         write_time(estimate.estimated_at, message.estimated_at)
     if estimate.datasets:
-        _merge_datasets(estimate.datasets, message)
+        merge_datasets(estimate.datasets, message)
 
 
 def write_trace(trace: model.Trace, message: estimate_pb2.Trace) -> None:
