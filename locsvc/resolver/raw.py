@@ -6,7 +6,6 @@ A message that cannot be read costs a warning and its own contribution, never it
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 
 from locsvc.errors import FieldViolation
@@ -23,7 +22,6 @@ from locsvc.model import (
     Warning,
     WarningCode,
 )
-from locsvc.resolver.slots import Notes
 
 # Pieces that are taken of one message, and things that are told of one: what is more is of no use to anybody.
 MAX_PIECES = 64
@@ -53,16 +51,6 @@ def opened(call: Call) -> tuple[Call, list[Warning]]:
         if type(content) is DeviceReport and content.raw is not None:
             return _opened(call)
     return call, []
-
-
-def open_all(calls: Sequence[Call], notes: Notes) -> list[Call]:
-    """The calls opened, in order; what was wrong with their messages is noted."""
-    result = []
-    for number, call in enumerate(calls):
-        found, warnings = opened(call)
-        notes.warnings[number] += warnings
-        result.append(found)
-    return result
 
 
 def _opened(call: Call) -> tuple[Call, list[Warning]]:
