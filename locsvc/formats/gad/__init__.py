@@ -10,6 +10,7 @@ References
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Literal
 
 from locsvc.formats.gad.coding import JSS7, STANDARD, Peer
@@ -20,7 +21,7 @@ from locsvc.formats.gad.messages import octets_or_json
 from locsvc.formats.gad.octets import is_whole, read_octets
 from locsvc.formats.gad.velocity import Velocity, read_velocity, write_velocity
 from locsvc.formats.gad.writing import write, write_geodetic_information, write_geographical_information
-from locsvc.formats.reading import Reading
+from locsvc.formats.reading import FormatWarning, Reading
 
 __all__ = [
     "JSS7",
@@ -35,6 +36,9 @@ __all__ = [
     "write_json",
     "write_velocity",
 ]
+
+# What a protocol analyser leaves in front of a shape: a tag and a length.
+BER_OCTETS = 2
 
 
 def read(
@@ -68,6 +72,12 @@ def read(
     octets = octets_or_json(message)
     if isinstance(octets, str):
         return read_json(octets, arrived_at=arrived_at, peer=peer)
-    if layout == "isup" or (not is_whole(octets) and is_geodetic_information(octets)):
+    if layout == "isup":
         return read_geodetic_location(octets, peer)
-    return read_octets(octets, peer)
+    if is_whole(octets):
+        return read_octets(octets, peer)
+    if len(octets) > BER_OCTETS and octets[1] == len(octets) - BER_OCTETS and is_whole(octets[BER_OCTETS:]):
+        inner = read_octets(octets[BER_OCTETS:], peer)
+        told = FormatWarning("octets", octets[:BER_OCTETS].hex(), "a BER tag and length stand in front; skipped")
+        return dataclasses.replace(inner, warnings=(told, *inner.warnings))
+    return read_geodetic_location(octets, peer) if is_geodetic_information(octets) else read_octets(octets, peer)

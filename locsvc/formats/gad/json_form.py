@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NoReturn
@@ -45,6 +46,9 @@ _WRAPPERS = (
 _AGES = ("ageOfLocationEstimate", "ageOfLocationInformation")
 _TIMES = ("timestampOfLocationEstimate", "ueLocationTimestamp")
 MOST_WRAPPERS = 6
+_SHAPED = frozenset(("shape", "geographicalInformation", "geodeticInformation", "point", "pointList"))
+# Too short to be infinite, and of ASCII digits alone.
+_NUMBER = re.compile(r"[+-]?[0-9]{1,12}(?:\.[0-9]{0,20})?")
 
 
 def read_json(text: str, *, arrived_at: float | None, peer: Peer) -> Reading:
@@ -59,7 +63,7 @@ def read_json(text: str, *, arrived_at: float | None, peer: Peer) -> Reading:
     timed: dict[str, object] = {}
     while True:
         timed.update({key: found[key] for key in (*_AGES, *_TIMES, "velocityEstimate") if key in found})
-        if "shape" in found or "geographicalInformation" in found or "geodeticInformation" in found:
+        if not _SHAPED.isdisjoint(found):
             break
         inner = next((found[key] for key in _WRAPPERS if isinstance(found.get(key), dict)), None)
         levels += 1
@@ -69,9 +73,10 @@ def read_json(text: str, *, arrived_at: float | None, peer: Peer) -> Reading:
     notes = Notes(peer)
     observed_at = _observed_at(timed, arrived_at, notes)
     _velocity(timed.get("velocityEstimate"), notes)
-    if "shape" not in found:
+    if "geographicalInformation" in found or "geodeticInformation" in found:
         return _of_octets(found, observed_at, notes)
-    kind = found["shape"]
+    kind = found["shape"] if "shape" in found else _likely_kind(found, notes)
+    kind = kind.upper() if isinstance(kind, str) and len(kind) <= SHOWN else kind
     if not isinstance(kind, str) or kind not in _KINDS:
         raise Unreadable(f"GAD shape {_shown(kind)} is unknown; known are {', '.join(_KINDS)}")
     notes.details["shape"] = kind
@@ -94,6 +99,21 @@ def _placed(kind: str, found: Json, observed_at: float | None, notes: Notes) -> 
     return notes.reading(_report(kind, place, found, notes), observed_at)
 
 
+def _likely_kind(found: Json, notes: Notes) -> str:
+    """The shape that these members make."""
+    signs = {
+        "pointList": "POLYGON",
+        "innerRadius": "ELLIPSOID_ARC",
+        "uncertaintyAltitude": "POINT_ALTITUDE_UNCERTAINTY",
+        "uncertaintyEllipse": "POINT_UNCERTAINTY_ELLIPSE",
+        "uncertainty": "POINT_UNCERTAINTY_CIRCLE",
+        "altitude": "POINT_ALTITUDE",
+    }
+    kind = next((kind for sign, kind in signs.items() if sign in found), "POINT")
+    notes.warn("shape", "", f"is missing; read as {kind}, which its members make")
+    return kind
+
+
 def _not_a_number(word: str) -> NoReturn:
     raise ValueError(word)
 
@@ -113,7 +133,9 @@ def _shown(value: object) -> str:
 
 
 def _number(value: object) -> float | None:
-    """A finite number; None for anything else, booleans too."""
+    """A finite number, or the text of one; None for anything else, booleans too."""
+    if isinstance(value, str):
+        return float(value) if _NUMBER.fullmatch(value) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # An integer beyond all floats is no length and no angle.

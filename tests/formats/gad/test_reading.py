@@ -428,7 +428,7 @@ def test_json_of_the_core_carries_octets() -> None:
     "members",
     [
         {"shape": "POINT_UNCERTAINTY_CIRCLE", "point": POINT, "uncertainty": 0},
-        {"shape": "POINT_UNCERTAINTY_CIRCLE", "point": POINT, "uncertainty": "12"},
+        {"shape": "POINT_UNCERTAINTY_CIRCLE", "point": POINT, "uncertainty": "12 m"},
         {"shape": "POINT_UNCERTAINTY_CIRCLE", "point": POINT, "uncertainty": True},
         {"shape": "POINT_UNCERTAINTY_ELLIPSE", "point": POINT},
         {"shape": "ELLIPSOID_ARC", "point": POINT},
@@ -460,6 +460,32 @@ def test_bad_json_member_costs_the_size_alone(members: dict[str, object]) -> Non
 def test_json_that_cannot_be_understood(text: str) -> None:
     with pytest.raises(Unreadable):
         gad.read(text)
+
+
+@pytest.mark.parametrize(
+    ("members", "shape"),
+    [
+        ({"point": POINT, "uncertainty": "12.5"}, model.Circle),
+        (
+            {"point": {"lat": "55.0", "lon": "+2.5"}, "shape": "point_uncertainty_circle", "uncertainty": 3},
+            model.Circle,
+        ),
+        ({"point": POINT, "uncertaintyEllipse": ELLIPSE, "confidence": 67}, model.Ellipse),
+        ({"pointList": [POINT, {"lat": 55.0, "lon": 2.6}, {"lat": 55.1, "lon": 2.5}]}, model.Polygon),
+        ({"point": POINT}, model.Point),
+    ],
+    ids=str,
+)
+def test_json_of_a_careless_sender(members: dict[str, object], shape: type) -> None:
+    reading = read_json(**members)
+    assert isinstance(report_of(reading).shape, shape)
+    assert bool(reading.warnings) == ("shape" not in members)
+
+
+def test_tag_and_length_of_a_protocol_analyser() -> None:
+    reading = gad.read("8008104e38e301c71c14")
+    assert report_of(reading) == report_of(gad.read("104e38e301c71c14"))
+    assert "BER" in warned(reading)
 
 
 def test_local_coordinates_are_no_place() -> None:
