@@ -2,10 +2,11 @@
 
     scripts/fuzz FORMAT|all [--seconds N] [--keep FOLDER]
 
-Starts from the vectors beside the project, where they are, and from small messages of its own. An input counts as found
-when its reader raises anything but `Unreadable`, takes more than 50 ms of processor time or more than 64 MB. What is
-found is kept as one file each in tests/formats/findings, where a test reads all of them. The fuzzer runs slowed down by
-its counting of branches; what it calls slow is measured again without.
+Starts from the vectors beside the project, where they are, and from small messages of its own. An input counts as
+found when its reader raises anything but `Unreadable`, gives evidence that the contract refuses (it would be lost to
+the call), takes more than 50 ms of processor time or more than 64 MB. What is found is kept as one file each in
+tests/formats/findings, where a test reads all of them. The fuzzer runs slowed down by its counting of branches; what it
+calls slow is measured again without.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Any
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
+from locsvc.formats.call_checks import evidence_violations  # noqa: E402 - the project is not installed where this runs
 from locsvc.formats.messages import FORMATS  # noqa: E402 - the project is not installed where this runs
 from locsvc.formats.reading import Unreadable  # noqa: E402
 
@@ -149,7 +151,12 @@ class Watch:
         message = as_sent(data)
         started = time.process_time()
         try:
-            self.read(message, arrived_at=ARRIVED_AT)
+            reading = self.read(message, arrived_at=ARRIVED_AT)
+            for piece in getattr(reading, "evidence", ()):
+                wrong = evidence_violations(piece)
+                if wrong:
+                    fields = re.sub(r"\d+", "n", wrong[0].field)
+                    self._found(data, f"refused {fields}", wrong[0].description)
         except Unreadable:
             pass
         except BaseException as error:  # noqa: BLE001 - whatever else it is, it is a finding
@@ -221,7 +228,8 @@ def still_breaks(name: str, data: bytes) -> str:
         "read, m = f.reader_of(sys.argv[1]), f.as_sent(sys.stdin.buffer.read())\n"
         "def once():\n"
         "    t = time.process_time()\n"
-        "    try: read(m, arrived_at=f.ARRIVED_AT)\n"
+        "    try:\n"
+        "        for e in read(m, arrived_at=f.ARRIVED_AT).evidence: assert not f.evidence_violations(e), 'refused'\n"
         "    except f.Unreadable: pass\n"
         "    return time.process_time() - t\n"
         "once(); cpu = min(once() for _ in range(3)); tracemalloc.start(); once()\n"

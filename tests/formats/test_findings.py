@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from locsvc.formats.call_checks import evidence_violations
 from locsvc.formats.messages import FORMATS, reader_of
 from locsvc.formats.reading import Reading, Unreadable
 
@@ -31,7 +32,10 @@ def test_finding_is_read_or_refused(path: Path | None, as_text: bool) -> None:
     message = data.decode("utf-8", "replace") if as_text else data
     tracemalloc.start()
     try:
-        assert isinstance(read(message, arrived_at=1_773_489_600.0), Reading)
+        reading = read(message, arrived_at=1_773_489_600.0)
+        assert isinstance(reading, Reading)
+        # What the contract refuses would be lost to the call.
+        assert not [v for piece in reading.evidence for v in evidence_violations(piece)]
     except Unreadable:
         pass
     finally:

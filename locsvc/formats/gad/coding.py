@@ -20,6 +20,7 @@ INNER_RADIUS_STEP_M = 5
 ANGLE_STEP_DEG = 2
 HIGH_ALTITUDE_STEP_M = 2**-7
 GREATEST_ALTITUDE_M = 32_767
+GREATEST_INNER_RADIUS_M = 327_675
 # A degree of latitude is nowhere longer than at the poles, and a degree of longitude never longer than this times the
 # cosine of the latitude: a^2 / b * pi / 180 on WGS84.
 GREATEST_DEGREE_M = 111_694.0

@@ -16,12 +16,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import NoReturn
 
-from locsvc.formats.gad.coding import Peer
+from locsvc.formats.gad.coding import GREATEST_INNER_RADIUS_M, Peer
 from locsvc.formats.gad.isup import is_geodetic_information, read_geodetic_location
 from locsvc.formats.gad.messages import MOST_TEXT, octets_of
-from locsvc.formats.gad.octets import MOST_CORNERS, Notes, polygon_report, read_octets, solid_report
+from locsvc.formats.gad.octets import (
+    MOST_CORNERS,
+    Notes,
+    ordered_ellipse,
+    polygon_report,
+    possible_altitude,
+    read_octets,
+    solid_report,
+)
+from locsvc.formats.ranges import MAX_LENGTH_M
 from locsvc.formats.reading import Reading, Unreadable
-from locsvc.model import ArcBand, Circle, DeviceReport, Ellipse, LatLng, Point, Shape
+from locsvc.model import ArcBand, Circle, DeviceReport, LatLng, Point, Shape
 
 Json = Mapping[str, object]
 
@@ -156,9 +165,9 @@ def _place(point: object) -> LatLng | None:
 def _length(holder: Json, name: str, notes: Notes) -> float:
     """A length above 0, metres; 0 for "unknown", with a warning."""
     value = _number(holder.get(name))
-    if value is not None and value > 0:
+    if value is not None and 0 < value <= MAX_LENGTH_M:
         return value
-    notes.warn(name, _shown(holder.get(name)), "is no length above 0; taken as unknown, never as exact")
+    notes.warn(name, _shown(holder.get(name)), "is no length above 0 on Earth; taken as unknown, never as exact")
     return 0.0
 
 
@@ -178,25 +187,23 @@ def _flat(place: LatLng, ellipse: object, notes: Notes) -> Shape:
     a, b = _length(holder, "semiMajor", notes), _length(holder, "semiMinor", notes)
     if not a or not b:
         return Circle(place, a or b) if a or b else Point(place)
-    if a < b:
-        notes.warn("semiMinor", f"{b:g}", "above semiMajor; both kept as they came")
     angle = _number(holder.get("orientationMajor"))
     if angle is None or not 0 <= angle <= 360:
         notes.warn("orientationMajor", _shown(holder.get("orientationMajor")), "is no angle; the longer axis is taken")
         return Circle(place, max(a, b))
-    return Ellipse(place, a, b, angle % 180)
+    return ordered_ellipse(place, a, b, angle % 180, notes)
 
 
 def _arc(place: LatLng, found: Json, notes: Notes) -> Shape:
     inner = _number(found.get("innerRadius"))
-    if inner is None or inner < 0:
+    if inner is None or not 0 <= inner <= GREATEST_INNER_RADIUS_M:
         notes.warn("innerRadius", _shown(found.get("innerRadius")), "is no length; 0 is taken")
         inner = 0.0
     start, opening = _number(found.get("offsetAngle")), _number(found.get("includedAngle"))
     if start is None or opening is None or not 0 <= start <= 360 or not 0 < opening <= 360:
         notes.warn("angles", f"{_shown(start)}, {_shown(opening)}", "are no offset and opening; all around is taken")
         start, opening = 0.0, 360.0
-    width = _length(found, "uncertaintyRadius", notes)
+    width = min(_length(found, "uncertaintyRadius", notes), MAX_LENGTH_M - inner)
     if width:
         return ArcBand(place, inner, inner + width, start % 360, opening)
     return ArcBand(place, 0.0, inner, start % 360, opening) if inner else Point(place)
@@ -215,7 +222,8 @@ def _report(kind: str, place: LatLng, found: Json, notes: Notes) -> DeviceReport
         notes.warn("altitude", _shown(found.get("altitude")), "is no number; left out")
     if kind != "POINT_ALTITUDE_UNCERTAINTY":
         notes.warn("shape", kind, "states no uncertainty; read as a place without a radius, never as exact")
-        return DeviceReport(Point(place), altitude_m=altitude)
+        known = None if altitude is None else possible_altitude(altitude, notes)
+        return DeviceReport(Point(place), altitude_m=known)
     shape, confidence = _flat(place, found.get("uncertaintyEllipse"), notes), _confidence(found, notes)
     if altitude is None:
         return DeviceReport(shape, confidence)

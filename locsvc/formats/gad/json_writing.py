@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import math
 
-from locsvc.formats.gad.coding import GREATEST_ALTITUDE_M
+from locsvc.formats.gad.coding import GREATEST_ALTITUDE_M, GREATEST_INNER_RADIUS_M
 from locsvc.formats.gad.covering import few_cornered, turned_axes_m
 from locsvc.formats.gad.writing import as_ellipse, check, percent, plain
 from locsvc.model import ArcBand, Circle, Ellipse, Ellipsoid, LatLng, Point, Polygon, Shape
 
-GREATEST_INNER_RADIUS_M = 327_675
 _SLACK = 1e-9
 
 Json = dict[str, object]

@@ -22,6 +22,7 @@ from locsvc.formats.gad.coding import (
     latitude_of,
     longitude_of,
 )
+from locsvc.formats.ranges import MAX_ALTITUDE_M, MIN_ALTITUDE_M
 from locsvc.formats.reading import FormatWarning, Reading, Unreadable
 from locsvc.model import (
     ArcBand,
@@ -186,14 +187,20 @@ def flat_shape(
     details["orientation"] = str(orientation)
     a, b = _length(table, major), _length(table, minor)
     if a and b:
-        if a < b:
-            notes.warn("semi-minor code", minor, "above the semi-major one; both kept as coded")
-        return Ellipse(place, a, b, _orientation_deg(orientation, notes))
+        return ordered_ellipse(place, a, b, _orientation_deg(orientation, notes), notes)
     if a or b:
         notes.warn("uncertainty code", 0, "of one half axis means unknown; the other one is taken for both")
         return Circle(place, a or b)
     notes.warnings.append(_CODE_0)
     return Point(place)
+
+
+def ordered_ellipse(place: LatLng, a: float, b: float, orientation_deg: float, notes: Notes) -> Ellipse:
+    """The ellipse with its longer half axis first, as the contract has it: the same one, named otherwise."""
+    if a >= b:
+        return Ellipse(place, a, b, orientation_deg)
+    notes.warn("semi-minor axis", f"{b:g}", f"longer than the semi-major one, {a:g} m: exchanged, turned by 90 degrees")
+    return Ellipse(place, b, a, (orientation_deg + 90.0) % 180.0)
 
 
 def _length(table: tuple[float, ...], code: int) -> float:
@@ -226,7 +233,7 @@ def _altitude_m(octets: bytes, notes: Notes) -> float:
 
 def _point_altitude(octets: bytes, place: LatLng, notes: Notes) -> DeviceReport:
     notes.warnings.append(_NO_SIZE)
-    return DeviceReport(Point(place), altitude_m=_altitude_m(octets[7:9], notes))
+    return DeviceReport(Point(place), altitude_m=possible_altitude(_altitude_m(octets[7:9], notes), notes))
 
 
 def _ellipsoid(octets: bytes, place: LatLng, notes: Notes) -> DeviceReport:
@@ -239,10 +246,20 @@ def _ellipsoid(octets: bytes, place: LatLng, notes: Notes) -> DeviceReport:
     return solid_report(shape, altitude_m, table[code], confidence, notes)
 
 
+def possible_altitude(altitude_m: float, notes: Notes) -> float | None:
+    """The altitude, None where no caller can be."""
+    if MIN_ALTITUDE_M <= altitude_m <= MAX_ALTITUDE_M:
+        return altitude_m
+    notes.warn("altitude", f"{altitude_m:g}", f"is outside {MIN_ALTITUDE_M:g} to {MAX_ALTITUDE_M:g} m; left out")
+    return None
+
+
 def solid_report(
     shape: Shape, altitude_m: float, vertical_m: float, confidence: float | None, notes: Notes
 ) -> DeviceReport:
     """A report of a flat shape with a height; an ellipsoid where all three half axes are known."""
+    if possible_altitude(altitude_m, notes) is None:
+        return DeviceReport(shape, confidence)
     if isinstance(shape, Circle):
         shape = Ellipse(shape.center, shape.radius_m, shape.radius_m, 0.0)
     if vertical_m <= 0:
