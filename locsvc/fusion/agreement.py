@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.compiled import compiled
+from locsvc.compiled import compiled
 from locsvc.fusion.evaluation import EXPONENT, NARROWNESS_M2, Pieces, blur_of, evaluate_call
 
 if TYPE_CHECKING:

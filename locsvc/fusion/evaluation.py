@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.fusion.compiled import angle32, compiled, exp32, inlined, log32
+from locsvc.compiled import angle32, compiled, exp32, inlined, log32
 from locsvc.fusion.densities import (
     HEXAGON_VARIANCE,
     LOGISTIC_WIDTH,

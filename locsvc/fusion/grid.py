@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.fusion.compiled import bits_of_float, compiled, exp32
+from locsvc.compiled import bits_of_float, compiled, exp32
 from locsvc.fusion.densities import Densities
 from locsvc.fusion.evaluation import Pieces, blur_of, evaluate_call, pieces_of
 from locsvc.fusion.lattice import FINEST, FLAT_AREA_M2, Lattice, Level, direction, put_children, room_for, tables

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import h3.api.numpy_int as h3
 import numpy as np
 
-from locsvc.fusion.compiled import compiled, inlined
+from locsvc.compiled import compiled, inlined
 from locsvc.geo import AUTHALIC_RADIUS_M, unit_vectors
 
 if TYPE_CHECKING:

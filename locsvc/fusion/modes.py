@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.compiled import compiled, inlined
+from locsvc.compiled import compiled, inlined
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.fusion.compiled import bits_of_float, compiled, inlined
+from locsvc.compiled import bits_of_float, compiled, inlined
 from locsvc.fusion.evaluation import axes_at
 from locsvc.fusion.lattice import FINEST
 from locsvc.fusion.leaves import Leaves

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.compiled import compiled, exp32
+from locsvc.compiled import compiled, exp32
 from locsvc.fusion.evaluation import SCALE_M, SHARE, SUPPORT_M, Pieces, add_log_all_wrong, axes_at
 from locsvc.fusion.lattice import EDGE_M, SEED_RESOLUTION, Lattice, Level, cells_near
 from locsvc.geo import SEMI_MAJOR_AXIS_M
