@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
+import numpy as np
 from llvmlite import ir
 from numba.core import config as numba_config
 from numba.extending import intrinsic
-
-import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
