@@ -16,22 +16,22 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import config as numba_config
+from numba.core import config
 from numba.extending import intrinsic
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _HERE = Path(__file__).resolve().parent
 _PREFIX = "kernels-"
+# numba's setting of where machine code goes, read where a kernel is made.
+_CACHE_DIR = "CACHE_DIR"
 
 
 def _fingerprint() -> str:
@@ -55,7 +55,8 @@ def kernel_directory() -> Path:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
-        if os.access(directory, os.W_OK):
+        # What lies there is run: it must be our own.
+        if os.access(directory, os.W_OK) and directory.stat().st_uid == os.getuid():
             for old in place.glob(_PREFIX + "*"):
                 if old != directory:
                     shutil.rmtree(old, ignore_errors=True)
@@ -65,39 +66,51 @@ def kernel_directory() -> Path:
 
 def compiled(function: Function) -> Function:
     """The function as a kernel: compiled when it is first called, then kept on disk."""
-    before = numba_config.CACHE_DIR
-    numba_config.CACHE_DIR = str(kernel_directory())
+    before = getattr(config, _CACHE_DIR)
+    setattr(config, _CACHE_DIR, str(kernel_directory()))
     try:
-        result: Function = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        kernel: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     finally:
-        numba_config.CACHE_DIR = before
-    return result
+        setattr(config, _CACHE_DIR, before)
+    return cast("Function", kernel)
 
 
 def inlined(function: Function) -> Function:
     """The function as a part of the kernels that call it."""
-    result: Function = numba.njit(inline="always", error_model="numpy")(function)
-    return result
+    part: Any = numba.njit(inline="always", error_model="numpy")(function)
+    return cast("Function", part)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _float_of_bits(_context: Any, _bits: Any) -> Any:  # noqa: ANN401 - numba's own types
-    """The float32 that has these bits (an int32)."""
-
+def _reinterpret_int(_context: Any, _bits: Any) -> Any:  # noqa: ANN401 - numba's own types
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
         return builder.bitcast(arguments[0], ir.FloatType())
 
     return numba.types.float32(numba.types.int32), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def bits_of_float(_context: Any, _value: Any) -> Any:  # noqa: ANN401
-    """The bits, int32, of a float32; of positive floats they are in the order of the floats."""
-
+def _reinterpret_float(_context: Any, _value: Any) -> Any:  # noqa: ANN401
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:  # noqa: ANN401
         return builder.bitcast(arguments[0], ir.IntType(32))
 
     return numba.types.int32(numba.types.float32), generate
+
+
+# The float32 that has some bits, and the bits of a float32: of positive floats they are in the order of the floats.
+float_of_bits: Callable[[np.int32], np.float32] = cast("Any", intrinsic(_reinterpret_int))
+bits_of_float: Callable[[np.float32], np.int32] = cast("Any", intrinsic(_reinterpret_float))
+
+
+def _sort_key(value: np.float32, number: int) -> np.uint64:
+    return (np.uint64(bits_of_float(value)) << np.uint64(32)) | np.uint64(number)
+
+
+def _number_of_key(key: np.uint64) -> int:
+    return np.int64(key & np.uint64(0xFFFFFFFF))  # type: ignore[return-value]  # the same to the interpreter
+
+
+# A key that sorts like a float32 of 0 or more and carries a number below 2^32, so that no two are equal; its number.
+sort_key = inlined(_sort_key)
+number_of_key = inlined(_number_of_key)
 
 
 _F = np.float32
@@ -129,7 +142,7 @@ def exp32(x: np.float32) -> np.float32:
     y = y * r + _F(1.6666665459e-1)
     y = y * r + _F(5.0000001201e-1)
     y = y * (r * r) + r + _F(1.0)
-    return y * _float_of_bits(np.int32((power + np.int32(127)) << np.int32(23)))
+    return y * float_of_bits(np.int32((power + np.int32(127)) << np.int32(23)))
 
 
 @inlined
@@ -138,7 +151,7 @@ def log32(x: np.float32) -> np.float32:
     bits = bits_of_float(x)
     # Exponent and mantissa from sqrt(1/2) to sqrt(2): 0x3f3504f3 is sqrt(1/2).
     power = (bits - np.int32(0x3F3504F3)) >> np.int32(23)
-    mantissa = _float_of_bits(np.int32(bits - np.int32(power << np.int32(23))))
+    mantissa = float_of_bits(np.int32(bits - np.int32(power << np.int32(23))))
     whole = _F(power)
     r = mantissa - _F(1.0)
     square = r * r

@@ -9,7 +9,7 @@ from locsvc.errors import BadData
 from locsvc.model import Evidence
 
 
-class Unreadable(BadData):  # noqa: N818 - named for what is wrong, as its base class
+class Unreadable(BadData):
     """Nothing of a message can be understood; `str(error)` says what was expected and what was there."""
 
 

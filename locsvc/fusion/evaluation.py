@@ -203,16 +203,10 @@ def evaluate_call(
     ax, ay, az = d.anchor[call, 0], d.anchor[call, 1], d.anchor[call, 2]
     e0, e1, n0, n1, n2, _ = axes_at(ax, ay, az)
     first, last = d.first_piece[call], d.first_piece[call + 1]
-    bent = False
-    most = 0.0
-    for j in range(n):
-        most = max(most, x[j] * x[j] + y[j] * y[j] + z[j] * z[j])
-    bent = most > BENT * BENT
-    for p in range(first, last):
-        cx, cy, cz = d.center[p, 0] - ax, d.center[p, 1] - ay, d.center[p, 2] - az
-        bent = bent or cx * cx + cy * cy + cz * cz > (FAR_M / SEMI_MAJOR_AXIS_M) ** 2
+    bent = _is_bent(d, call, x, y, z, n)
     room = np.empty((7, m), np.float32)
-    flat_e, flat_n, east, north, square, value, most_gain = room[0], room[1], room[2], room[3], room[4], room[5], room[6]
+    flat_e, flat_n, east, north = room[0], room[1], room[2], room[3]
+    square, value, most_gain = room[4], room[5], room[6]
     for j in range(n):
         flat_e[j] = _F(x[j] * e0 + y[j] * e1)
         flat_n[j] = _F(x[j] * n0 + y[j] * n1 + z[j] * n2)
@@ -264,6 +258,21 @@ def evaluate_call(
                 agreement[p - first, j] = value[j]
     for j in range(m):
         gain[j] -= most_gain[j]
+
+
+@compiled
+def _is_bent(d: Pieces, call: int, x: Floats, y: Floats, z: Floats, n: int) -> bool:
+    """Whether places or pieces lie so far from the anchor that its tangent plane does not do."""
+    most = 0.0
+    for j in range(n):
+        most = max(most, x[j] * x[j] + y[j] * y[j] + z[j] * z[j])
+    farthest = 0.0
+    for p in range(d.first_piece[call], d.first_piece[call + 1]):
+        square = 0.0
+        for axis in range(3):
+            square += (d.center[p, axis] - d.anchor[call, axis]) ** 2
+        farthest = max(farthest, square)
+    return most > BENT * BENT or farthest > (FAR_M / SEMI_MAJOR_AXIS_M) ** 2
 
 
 @compiled
@@ -463,7 +472,8 @@ def add_log_all_wrong(d: Pieces, call: int, at: Floats, log: Floats32) -> None:
         cx, cy, cz = d.center[p, 0], d.center[p, 1], d.center[p, 2]
         scale2 = d.piece[p, SCALE_M] ** 2
         height = math.log(d.piece[p, SHARE] / (2.0 * math.pi * scale2)) - d.piece[p, LOG_REFERENCE]
-        high, twice, spread = _F(d.piece[p, EXPONENT] * height), _F(2.0 * d.piece[p, EXPONENT]), _F(SEMI_MAJOR_AXIS_M**2 / (2.0 * scale2))
+        high, twice = _F(d.piece[p, EXPONENT] * height), _F(2.0 * d.piece[p, EXPONENT])
+        spread = _F(SEMI_MAJOR_AXIS_M**2 / (2.0 * scale2))
         for j in range(len(log)):
             dx, dy, dz = _F(at[0, j] - cx), _F(at[1, j] - cy), _F(at[2, j] - cz)
             chord2 = dx * dx + dy * dy + dz * dz

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.compiled import bits_of_float, compiled, exp32
+from locsvc.compiled import compiled, exp32, number_of_key, sort_key
 from locsvc.fusion.densities import Densities
 from locsvc.fusion.evaluation import Pieces, blur_of, evaluate_call, pieces_of
 from locsvc.fusion.lattice import FINEST, FLAT_AREA_M2, Lattice, Level, direction, put_children, room_for, tables
@@ -142,8 +142,14 @@ class _Room(threading.local):
 
 def _room_to_look() -> _Look:
     return _Look(
-        *(np.empty(ROOM) for _ in range(4)),
-        *(np.empty(ROOM, np.float32) for _ in range(4)),
+        np.empty(ROOM),
+        np.empty(ROOM),
+        np.empty(ROOM),
+        np.empty(ROOM),
+        np.empty(ROOM, np.float32),
+        np.empty(ROOM, np.float32),
+        np.empty(ROOM, np.float32),
+        np.empty(ROOM, np.float32),
         np.empty(ROOM, np.uint64),
         np.empty(ROOM, np.int64),
         np.empty(ROOM, np.bool_),
@@ -156,7 +162,11 @@ def _room_to_keep() -> _Kept:
         np.empty(LEAF_ROOM, np.int64),
         np.empty(LEAF_ROOM, np.float32),
         np.empty(LEAF_ROOM, np.float32),
-        *(np.empty(LEAF_ROOM) for _ in range(5)),
+        np.empty(LEAF_ROOM),
+        np.empty(LEAF_ROOM),
+        np.empty(LEAF_ROOM),
+        np.empty(LEAF_ROOM),
+        np.empty(LEAF_ROOM),
     )
 
 
@@ -196,12 +206,20 @@ def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
             _ROOM.kept,
         )
         used = int(starts[call]) - before
-        parts.append(_Found(*(column[:used] for column in found)))
-    cell, mass, area, vectors = (
-        parts[0][i] if len(parts) == 1 else np.concatenate([p[i] for p in parts]) for i in range(4)
-    )
-    leaves = Leaves(np.repeat(np.arange(calls), np.diff(starts)), cell, mass, area, vectors, starts)
+        parts.append(_Found(found.cell[:used], found.mass[:used], found.area_m2[:used], found.vectors[:used]))
+    whole = parts[0] if len(parts) == 1 else _joined(parts)
+    call_of = np.repeat(np.arange(calls), np.diff(starts))
+    leaves = Leaves(call_of, whole.cell, whole.mass, whole.area_m2, whole.vectors, starts)
     return Posterior(leaves, densities, pieces)
+
+
+def _joined(parts: list[_Found]) -> _Found:
+    return _Found(
+        np.concatenate([p.cell for p in parts]),
+        np.concatenate([p.mass for p in parts]),
+        np.concatenate([p.area_m2 for p in parts]),
+        np.concatenate([p.vectors for p in parts]),
+    )
 
 
 @compiled
@@ -259,7 +277,7 @@ def _refine_call(
             resolution += 1
         # What the last round opens is still looked into.
         if rounds + 1 < MOST_ROUNDS:
-            resolution, count = _reopen(t, log_elsewhere, kept, state, look, level)
+            resolution, count = _reopen(t, log_elsewhere, kept, state, level)
         if count == 0:
             break
     return log_elsewhere
@@ -285,10 +303,10 @@ def sort_falling(value: Floats32, count: int, key: Cells, order: Ints) -> None:
     """Writes the order of falling values (0 or more, float32), ties by place, to `order`."""
     # A float32 of 0 or more sorts like its bits; the place makes the key unique.
     for i in range(count):
-        key[i] = (np.uint64(bits_of_float(value[i])) << np.uint64(32)) | np.uint64(0xFFFFFFFF - i)
+        key[i] = sort_key(value[i], 0xFFFFFFFF - i)
     key[:count].sort()
     for i in range(count):
-        order[i] = np.int64(0xFFFFFFFF) - np.int64(key[count - 1 - i] & np.uint64(0xFFFFFFFF))
+        order[i] = 0xFFFFFFFF - number_of_key(key[count - 1 - i])
 
 
 @compiled
@@ -389,11 +407,11 @@ def _weigh(log_elsewhere: float, kept: _Kept, state: _State) -> float:
         total += kept.share[i]
     for i in range(count):
         kept.share[i] /= total
-    return state.peak[0] + math.log(total)
+    return float(state.peak[0]) + math.log(total)
 
 
 @compiled
-def _reopen(t: Lattice, log_elsewhere: float, kept: _Kept, state: _State, look: _Look, level: Level) -> tuple[int, int]:
+def _reopen(t: Lattice, log_elsewhere: float, kept: _Kept, state: _State, level: Level) -> tuple[int, int]:
     """Opens leaves that turn out too large, and writes their children to `level`; their resolution and number.
 
     A leaf was left for its small part of the mass; when the rest shrinks in a closer look, it no longer is. A level has
@@ -447,7 +465,7 @@ def _finish(kept: _Kept, state: _State, log_elsewhere: float, key: Cells, found:
         if kept.share[i] > NEGLIGIBLE and count < len(key):
             # How far below the peak, 0 or more: the bits of such floats are in their order.
             depth = np.float32(max(state.peak[0] - np.float64(kept.log[i]), 0.0))
-            key[count] = (np.uint64(bits_of_float(depth)) << np.uint64(32)) | np.uint64(i)
+            key[count] = sort_key(depth, i)
             count += 1
     if count == 0:
         # Nearly all is elsewhere: the heaviest leaf stands for what there is.
@@ -455,7 +473,7 @@ def _finish(kept: _Kept, state: _State, log_elsewhere: float, key: Cells, found:
         count = 1
     key[:count].sort()
     for k in range(count):
-        i = np.int64(key[k] & np.uint64(0xFFFFFFFF))
+        i = number_of_key(key[k])
         found.cell[used + k] = kept.cells.cell[i]
         found.mass[used + k] = kept.share[i]
         found.area_m2[used + k] = kept.area_m2[i]

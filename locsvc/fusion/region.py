@@ -1,4 +1,4 @@
-"""From the posterior to what a dispatcher reads: region, position, radius, ellipse, other modes; each call by itself."""
+"""From the posterior to what a dispatcher reads: region, position, radius, ellipse, other modes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.compiled import bits_of_float, compiled, inlined
+from locsvc.compiled import compiled, inlined, number_of_key, sort_key
 from locsvc.fusion.evaluation import axes_at
 from locsvc.fusion.lattice import FINEST
 from locsvc.fusion.leaves import Leaves
@@ -82,6 +82,17 @@ class Mode:
     radius_m: float
 
 
+class _Calls(NamedTuple):
+    """Leaves of all calls, by `starts`, and what is asked of each call."""
+
+    anchor: Floats
+    starts: Ints
+    mass: Floats
+    area_m2: Floats
+    vectors: Floats
+    confidence: Floats
+
+
 class _Call(NamedTuple):
     """Leaves of one call, densest first; coordinates in metres are set along the way."""
 
@@ -110,42 +121,40 @@ def answer(posterior: Posterior, confidence: Floats) -> Answers:
     region, count = np.empty(calls, np.int64), np.empty(calls, np.int64)
     of_leaf = np.empty(len(leaves.cell), np.int64)
     confidence = np.asarray(confidence, np.float64)
-    anchor = posterior.pieces.anchor
-    _answer_calls(
-        anchor, leaves.starts, leaves.mass, leaves.area_m2, leaves.vectors, confidence, numbers, region, of_leaf, count
-    )
+    all_calls = _Calls(posterior.pieces.anchor, leaves.starts, leaves.mass, leaves.area_m2, leaves.vectors, confidence)
+    _answer_calls(all_calls, numbers, region, of_leaf, count)
     starts = np.zeros(calls + 1, np.int64)
     np.cumsum(count - 1, out=starts[1:])
     modes = np.empty((4, int(starts[-1])))
     if starts[-1]:
-        _list_modes(
-            anchor, leaves.starts, leaves.mass, leaves.area_m2, leaves.vectors, confidence, of_leaf, starts, modes
-        )
-    return Answers(*numbers, region, of_leaf, Modes(*modes, starts))
+        _list_modes(all_calls, of_leaf, starts, modes)
+    return Answers(
+        numbers[LAT],
+        numbers[LNG],
+        numbers[RADIUS],
+        numbers[MAJOR],
+        numbers[MINOR],
+        numbers[ORIENTATION],
+        numbers[MASS],
+        numbers[AREA],
+        numbers[REACH],
+        region,
+        of_leaf,
+        Modes(modes[0], modes[1], modes[2], modes[3], starts),
+    )
 
 
 @compiled
-def _answer_calls(
-    anchor: Floats,
-    starts: Ints,
-    mass: Floats,
-    area_m2: Floats,
-    vectors: Floats,
-    confidence: Floats,
-    numbers: Floats,
-    region: Ints,
-    of_leaf: Ints,
-    modes: Ints,
-) -> None:
+def _answer_calls(c: _Calls, numbers: Floats, region: Ints, of_leaf: Ints, modes: Ints) -> None:
     """Fills the numbers (9, calls), leaves in the region and number of modes (calls,) of all calls."""
     most = 0
-    for call in range(len(confidence)):
-        most = max(most, starts[call + 1] - starts[call])
+    for call in range(len(c.confidence)):
+        most = max(most, c.starts[call + 1] - c.starts[call])
     east, north, key = np.empty(most), np.empty(most), np.empty(most, np.uint64)
-    for call in range(len(confidence)):
-        a, b = starts[call], starts[call + 1]
-        one = _Call(anchor[call], mass[a:b], area_m2[a:b], vectors[a:b], east, north, key)
-        region[call], modes[call] = _answer_call(one, confidence[call], numbers[:, call], of_leaf[a:b])
+    for call in range(len(c.confidence)):
+        a, b = c.starts[call], c.starts[call + 1]
+        one = _Call(c.anchor[call], c.mass[a:b], c.area_m2[a:b], c.vectors[a:b], east, north, key)
+        region[call], modes[call] = _answer_call(one, c.confidence[call], numbers[:, call], of_leaf[a:b])
 
 
 @compiled
@@ -233,13 +242,12 @@ def radius_holding(c: _Call, wanted: float) -> float:
     """
     n = len(c.mass)
     for i in range(n):
-        square = np.float32(c.east_m[i] * c.east_m[i] + c.north_m[i] * c.north_m[i])
-        c.key[i] = (np.uint64(bits_of_float(square)) << np.uint64(32)) | np.uint64(i)
+        c.key[i] = sort_key(np.float32(c.east_m[i] * c.east_m[i] + c.north_m[i] * c.north_m[i]), i)
     c.key[:n].sort()
     held = before = 0.0
     last = -1
     for k in range(n):
-        i = np.int64(c.key[k] & np.uint64(0xFFFFFFFF))
+        i = number_of_key(c.key[k])
         middle = held + c.mass[i] / 2.0
         distance = math.sqrt(c.east_m[i] * c.east_m[i] + c.north_m[i] * c.north_m[i])
         if middle >= wanted or k == n - 1:
@@ -287,39 +295,30 @@ def _put_ellipse(c: _Call, region: int, of_leaf: Ints, out: Floats) -> None:
 
 
 @compiled
-def _list_modes(
-    anchor: Floats,
-    starts: Ints,
-    mass: Floats,
-    area_m2: Floats,
-    vectors: Floats,
-    confidence: Floats,
-    of_leaf: Ints,
-    mode_starts: Ints,
-    out: Floats,
-) -> None:
+def _list_modes(c: _Calls, of_leaf: Ints, mode_starts: Ints, out: Floats) -> None:
     """Fills latitude, longitude, mass and radius (4, modes) of all modes but the dominant ones."""
-    for call in range(len(confidence)):
-        a, b = starts[call], starts[call + 1]
+    for call in range(len(c.confidence)):
+        a, b = c.starts[call], c.starts[call + 1]
+        anchor = c.anchor[call]
         for number in range(1, mode_starts[call + 1] - mode_starts[call] + 1):
             rows = a + np.flatnonzero(of_leaf[a:b] == number)
             east, north, key = np.empty(len(rows)), np.empty(len(rows)), np.empty(len(rows), np.uint64)
-            whole = mass[rows].sum()
-            one = _Call(anchor[call], mass[rows] / whole, area_m2[rows], vectors[rows], east, north, key)
-            x, y, z = anchor[call, 0], anchor[call, 1], anchor[call, 2]
+            whole = c.mass[rows].sum()
+            one = _Call(anchor, c.mass[rows] / whole, c.area_m2[rows], c.vectors[rows], east, north, key)
+            x, y, z = anchor[0], anchor[1], anchor[2]
             for i in range(len(rows)):
                 x += one.mass[i] * one.vectors[i, 0]
                 y += one.mass[i] * one.vectors[i, 1]
                 z += one.mass[i] * one.vectors[i, 2]
             size = math.sqrt(x * x + y * y + z * z)
             x, y, z = x / size, y / size, z / size
-            _measure_from(one, x, y, z, anchor[call])
+            _measure_from(one, x, y, z, anchor)
             at = mode_starts[call] + number - 1
             out[0, at] = math.degrees(math.atan2(z, math.sqrt(x * x + y * y)))
             out[1, at] = math.degrees(math.atan2(y, x))
             out[2, at] = whole
             # A mode is not seen finer than its cells.
-            out[3, at] = max(radius_holding(one, confidence[call]), 0.5 * math.sqrt(area_m2[rows].min() / math.pi))
+            out[3, at] = max(radius_holding(one, c.confidence[call]), 0.5 * math.sqrt(one.area_m2.min() / math.pi))
 
 
 @dataclass(slots=True)
@@ -332,7 +331,7 @@ class CompactCells:
 
 
 def compact(leaves: Leaves, region_leaves: Ints) -> CompactCells:
-    """The cells of each call's first `region_leaves` leaves, seven siblings replaced by their parent, again and again."""
+    """The cells of each call's first `region_leaves` leaves; seven siblings are replaced by their parent, and so on."""
     calls = len(leaves.starts) - 1
     starts = np.zeros(calls + 1, np.int64)
     finest = np.empty(calls, np.int64)
@@ -358,7 +357,7 @@ def _compact_calls(cell: Cells, starts: Ints, region: Ints, out: Cells, ends: In
 def _compact_call(cells: Cells) -> tuple[int, int]:
     """Compacts cells in place, to the front; their finest resolution before, and how many are left."""
     count = len(cells)
-    finest, coarsest = 0, FINEST
+    finest, coarsest = np.int64(0), np.int64(FINEST)
     for i in range(count):
         resolution = np.int64((cells[i] >> np.uint64(52)) & np.uint64(15))
         finest, coarsest = max(finest, resolution), min(coarsest, resolution)
@@ -392,4 +391,4 @@ def _compact_call(cells: Cells) -> tuple[int, int]:
                 i += 1
             count += 1
         level -= 1
-    return finest, count
+    return finest, count  # type: ignore[return-value]  # the same to the interpreter

@@ -1,4 +1,4 @@
-"""Where the search for a call's posterior starts: cells that cover all that its evidence says, and what lies outside."""
+"""Where the search for a call's posterior starts: cells that cover all that its evidence says; what lies outside."""
 
 from __future__ import annotations
 

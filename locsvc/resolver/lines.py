@@ -10,7 +10,7 @@ import numpy as np
 from locsvc.fusion.claims import LineClaims, Made, PlanClaims, of_lines, of_plans
 from locsvc.fusion.parameters import LINE_KIND_OF_CLASS, LINE_KINDS, MOVING_KINDS
 from locsvc.geo import is_null_position
-from locsvc.model import ClassOfService, LatLng, LineRecord, Reason, WarningCode
+from locsvc.model import ClassOfService, LatLng, LineRecord, Placement, Reason, WarningCode
 from locsvc.reference.countries import country_of_region
 from locsvc.reference.numbers import normalise_number, number_plan_country
 from locsvc.units import UNSTATED_LINE_CONFIDENCE, sigmas_of_circle
@@ -83,10 +83,14 @@ def _claim(
     placement, uncertainty, confidence = record.placement, record.uncertainty_m, record.confidence
     places_caller = record.class_of_service not in CONTRACT_ONLY
     if position is None and places_caller and record.address is not None and reference.addresses is not None:
-        place = reference.addresses.place(record.address)
-        if place is not None:
-            position, placement = LatLng(place.latitude_deg, place.longitude_deg), place.placement
-            uncertainty, confidence = place.spread_m or None, None
+        found = reference.addresses.place(record.address)
+        if found is not None and record.class_of_service is not ClassOfService.WIRELESS_PHASE1:
+            position, placement = LatLng(found.latitude_deg, found.longitude_deg), found.placement
+            uncertainty, confidence = found.spread_m or None, None
+        elif found is not None and found.placement == Placement.GEOCODED_EXACT:
+            # The mast's address: how exactly it is known says nothing of where the caller is.
+            position, placement = LatLng(found.latitude_deg, found.longitude_deg), Placement.MAST
+            uncertainty = confidence = None
     if position is None:
         slots.reason[asked.slot] = Reason.LINE_WITHOUT_PLACE
         # A look-up that nobody asked for is not worth a warning: most mobile numbers have no place.

@@ -203,7 +203,15 @@ class TableBuilder:
         confidence = report.confidence or UNSTATED_CONFIDENCE
         if type(shape) is Circle:
             c = shape.center
-            row = (FORM_ELLIPSE, c.latitude_deg, c.longitude_deg, shape.radius_m, shape.radius_m, 0.0, 0.0)
+            row: tuple[float, ...] = (
+                FORM_ELLIPSE,
+                c.latitude_deg,
+                c.longitude_deg,
+                shape.radius_m,
+                shape.radius_m,
+                0.0,
+                0.0,
+            )
         elif shape is None:
             if raw_left:
                 return

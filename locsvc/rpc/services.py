@@ -131,8 +131,8 @@ class LocationService(location_service_pb2_grpc.LocationServiceServicer):
             elif (fault := item.exception()) is not None:
                 write_call_error(fault, result.error)
             else:
-                answer = item.result()
-                write_answer(answer.answered, answer.number, message.call_id, result.estimate)
+                given = item.result()
+                write_answer(given.answered, given.number, message.call_id, result.estimate)
 
 
 # Calls of a batch that are read and written between two looks at other requests: 2 ms at 50 us a call.

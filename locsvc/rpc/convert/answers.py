@@ -79,11 +79,11 @@ def _write_contributions(answered: Answered, start: int, end: int, message: esti
             add(
                 evidence_id=name,
                 part=part,
-                kind=kind,  # type: ignore[arg-type]
-                disposition=disposition,  # type: ignore[arg-type]
-                reason=reason,  # type: ignore[arg-type]
+                kind=kind,
+                disposition=disposition,
+                reason=reason,
                 explanation=words,
-                cell_fallback=fallback,  # type: ignore[arg-type]
+                cell_fallback=fallback,
                 distance_m=None if math.isnan(distance) else distance,
                 agreement=agreement,
                 share=share,
