@@ -17,7 +17,7 @@ from locsvc.formats.gad.coding import JSS7, STANDARD, Peer
 from locsvc.formats.gad.isup import is_geodetic_information, read_geodetic_location
 from locsvc.formats.gad.json_form import read_json
 from locsvc.formats.gad.json_writing import write_json
-from locsvc.formats.gad.messages import octets_or_json
+from locsvc.formats.gad.messages import BER_OCTETS, octets_or_json
 from locsvc.formats.gad.octets import is_whole, read_octets
 from locsvc.formats.gad.velocity import Velocity, read_velocity, write_velocity
 from locsvc.formats.gad.writing import write, write_geodetic_information, write_geographical_information
@@ -36,9 +36,6 @@ __all__ = [
     "write_json",
     "write_velocity",
 ]
-
-# What a protocol analyser leaves in front of a shape: a tag and a length.
-BER_OCTETS = 2
 
 
 def read(

@@ -588,3 +588,35 @@ def test_position_is_coded_within_a_step(latitude_deg: float, longitude_deg: flo
     assert coding.latitude_number(latitude) == number or latitude == 0
     assert coding.longitude_number(longitude) == coding.longitude_number(longitude_deg)
     assert math.isfinite(latitude)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "to whom it may concern",
+        "<!DOCTYPE a []><a/>",
+        "12345678901",
+        "01632960123",
+        "0 High St 12",
+        "Some nineteen chars",
+        "Emergencies",
+        "Ambulances",
+        "no location",
+        'A"ML=1;lt=+51.5',
+        "EC DC 2 d b 3 d3 ig=",
+        "-",
+    ],
+)
+def test_words_are_no_shape(text: str) -> None:
+    for message in (text, text.encode(), f"{text}\r\n".encode()):
+        with pytest.raises(Unreadable, match="neither"):
+            gad.read(message)
+
+
+def test_an_ellipse_whose_octets_are_all_printable_is_an_ellipse() -> None:
+    assert isinstance(report_of(gad.read(b"0I^*|2~<8#D")).shape, model.Ellipse)
+
+
+@pytest.mark.parametrize("text", ["ECC2DB3d3ig=", "ECC2DB3d3ig", "ECC2\r\nDB3d3ig=\r\n", "\ufeff1020b60c1dddde28"])
+def test_texts_of_octets_are_told_from_words(text: str) -> None:
+    assert report_of(gad.read(text.encode())) == report_of(gad.read("1020b60c1dddde28"))
