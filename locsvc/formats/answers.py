@@ -13,6 +13,8 @@ MOST_CORNERS = 15
 ADDRESS_RADIUS_M, ADDRESS_DISTANCE_M = 500.0, 200.0
 # Nearer to a pole than this a polygon in degrees is no polygon on the ground.
 _POLAR_DEG = 85.0
+# No form states a confidence below 1 %.
+_LEAST_CONFIDENCE = 0.01
 
 Flat = list[tuple[float, float]]
 
@@ -36,7 +38,7 @@ def shape_of(estimate: model.LocationEstimate, kind: AnswerShape) -> tuple[model
         return None
     if kind is AnswerShape.ELLIPSE and estimate.ellipse is not None:
         elsewhere = sum(other.mass for other in estimate.alternatives)
-        return estimate.ellipse, estimate.confidence * max(0.01, 1.0 - elsewhere)
+        return estimate.ellipse, max(_LEAST_CONFIDENCE, estimate.confidence * (1.0 - elsewhere))
     if kind is AnswerShape.POLYGON and estimate.region is not None:
         polygon = _around(estimate.region, estimate.position)
         if polygon is not None:

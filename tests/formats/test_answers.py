@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locsvc import model
+from locsvc.formats import pidf_lo
 from locsvc.formats.answers import MOST_CORNERS, AnswerShape, address_of, convex_hull, fewer_corners, shape_of
 
 HERE = model.LatLng(51.8985, -8.4756)
@@ -41,6 +43,13 @@ def test_the_ellipse_of_one_place_of_several_claims_less() -> None:
     assert found is not None
     assert found[0] == model.Ellipse(HERE, 500.0, 300.0, 20.0)
     assert found[1] == pytest.approx(0.9 * 0.75)
+
+
+def test_the_ellipse_of_one_place_of_very_many_can_still_be_written() -> None:
+    many = tuple(model.Alternative(model.LatLng(52.0, -8.0 + k), 0.0999, 64.0) for k in range(10))
+    found = shape_of(dataclasses.replace(estimate_at(HERE), alternatives=many), AnswerShape.ELLIPSE)
+    assert found is not None
+    assert b"Ellipse" in pidf_lo.write(found[0], confidence=found[1])
 
 
 @pytest.mark.parametrize(
