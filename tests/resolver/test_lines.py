@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from locsvc.fusion.parameters import LINE_KIND_OF_CLASS, MOVING_KINDS
@@ -143,6 +145,19 @@ def test_record_with_an_address_only_is_geocoded(town: Resolver, nothing: Resolv
     assert float(distance_m(54.9956348, 2.4904369, position(got).latitude_deg, position(got).longitude_deg)) < 5
     unplaced = answer(nothing, asked)
     assert unplaced.outcome is Outcome.NO_LOCATION
+    assert about(unplaced, "piece-0").reason is Reason.LINE_WITHOUT_PLACE
+
+
+def test_the_address_of_a_mast_counts_only_when_it_is_exact(town: Resolver) -> None:
+    exact = CivicAddress(house_number="1", street="Mill Lane", city="Testham", postcode="TE1 1EW", country="XT")
+    here = LatLng(54.9956348, 2.4904369)
+    got = answer(town, call(record(C.WIRELESS_PHASE1, None, address=exact)))
+    at_mast = answer(town, call(record(C.WIRELESS_PHASE1, here, Placement.MAST)))
+    assert float(distance_m(here.latitude_deg, here.longitude_deg, *dataclasses.astuple(position(got)))) < 50
+    assert radius(got) == pytest.approx(radius(at_mast), rel=0.01)
+    street = dataclasses.replace(exact, house_number="9999")
+    assert answer(town, call(record(C.RESIDENCE, None, address=street))).outcome is Outcome.LOCATED
+    unplaced = answer(town, call(record(C.WIRELESS_PHASE1, None, address=street)))
     assert about(unplaced, "piece-0").reason is Reason.LINE_WITHOUT_PLACE
 
 
