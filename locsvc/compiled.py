@@ -6,24 +6,27 @@ million. Strict arithmetic (no `fastmath`): sums run in the order in which they 
 equal bits.
 
 The machine code is kept beside the source (or in the user's cache directory, where the source may not be written to),
-under a name that hangs on the text of all kernels: a change of any of them compiles all of them anew.
+under a name that hangs on the text of all kernels: a change of any of them compiles all of them anew. Machine code that
+came with the installation, as in an image, is used where it may not be written to.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import functools
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba.core import config
+from llvmlite import binding, ir
+from numba.core import caching, config
 from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -37,17 +40,32 @@ _CACHE_DIR = "CACHE_DIR"
 def _fingerprint() -> str:
     """A name for the text of all modules that hold kernels, and of the core's others, whose constants are in them."""
     digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted([Path(__file__), *_HERE.glob("fusion/*.py"), *_HERE.glob("reference/**/*.py")]):
+    rooms = [
+        *_HERE.glob("*.py"),
+        *(p for room in ("fusion", "reference", "resolver") for p in _HERE.glob(f"{room}/**/*.py")),
+    ]
+    for source in sorted(rooms):
         text = source.read_bytes()
-        if source.parent.name == "fusion" or b"locsvc.compiled" in text or source == Path(__file__):
+        if source.parent in {_HERE, _HERE / "fusion"} or b"locsvc.compiled" in text:
             digest.update(text)
     return digest.hexdigest()[:16]
 
 
 @functools.cache
+def _mark() -> str:
+    """Name of the file that says that all kernels are there, for this processor."""
+    processor = f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
+    return "complete-" + hashlib.sha256(processor.encode()).hexdigest()[:16]
+
+
+@functools.cache
 def kernel_directory() -> Path:
-    """Where machine code is kept: the first place that can be written to."""
+    """Where machine code is kept: beside the source if all is there, else the first place that can be written to."""
     name = _PREFIX + _fingerprint()
+    installed = _HERE / "__pycache__" / name
+    # Whoever wrote the source may have written what was made of it.
+    if (installed / _mark()).exists() and installed.stat().st_uid == Path(__file__).stat().st_uid:
+        return installed
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     for place in (_HERE / "__pycache__", caches / "locsvc", Path(tempfile.gettempdir()) / f"locsvc-{os.getuid()}"):
         directory = place / name
@@ -64,12 +82,56 @@ def kernel_directory() -> Path:
     return Path(tempfile.mkdtemp(prefix="locsvc-"))
 
 
+def are_kept() -> bool:
+    """Whether all kernels are there as machine code: if not, the first call waits for the compiler, half a minute."""
+    return (kernel_directory() / _mark()).exists()
+
+
+@contextlib.contextmanager
+def compiling() -> Iterator[None]:
+    """While all kernels are called for the first time: other processes wait here, and find them compiled."""
+    if are_kept():
+        yield
+        return
+    with (kernel_directory() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+        (kernel_directory() / _mark()).touch()
+
+
+class _Place(caching.UserProvidedCacheLocator):  # type: ignore[misc]  # numba has no types
+    """The place of a kernel's machine code, which need not be writable."""
+
+    def ensure_cache_path(self) -> None:
+        """Make the directory, if that may be done."""
+        with contextlib.suppress(OSError):
+            Path(self.get_cache_path()).mkdir(parents=True, exist_ok=True)
+
+
+class _Form(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    """Machine code as numba writes it, at our place."""
+
+    _locator_classes = (_Place,)
+
+
+class _Kept(caching.FunctionCache):  # type: ignore[misc]
+    """Machine code on disk; what cannot be written is compiled for this process alone."""
+
+    _impl_class = _Form
+
+    def save_overload(self, signature: Any, result: Any) -> None:  # noqa: ANN401 - numba's own types
+        """Keep what was compiled, if that may be done."""
+        with contextlib.suppress(OSError):
+            super().save_overload(signature, result)
+
+
 def compiled(function: Function) -> Function:
     """The function as a kernel: compiled when it is first called, then kept on disk."""
+    kernel: Any = numba.njit(nogil=True, error_model="numpy")(function)
     before = getattr(config, _CACHE_DIR)
     setattr(config, _CACHE_DIR, str(kernel_directory()))
     try:
-        kernel: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        kernel._cache = _Kept(function)  # noqa: SLF001 - what `cache=True` sets, with another class
     finally:
         setattr(config, _CACHE_DIR, before)
     return cast("Function", kernel)

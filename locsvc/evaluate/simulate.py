@@ -26,7 +26,24 @@ from locsvc.fusion.claims import (
     of_lines,
     of_polygons,
 )
-from locsvc.fusion.densities import Densities, Family
+from locsvc.fusion.densities import (
+    AZIMUTH,
+    CORNERS,
+    COVARIANCE,
+    FAMILY,
+    FIRST_CORNER,
+    HALF_OPENING,
+    INNER,
+    INNER_SOFT,
+    OPENING_SOFT,
+    OUTER,
+    OUTER_SOFT,
+    VARIANCE_E,
+    VARIANCE_N,
+    WEIGHT,
+    Densities,
+    Family,
+)
 from locsvc.fusion.evaluation import signed_distance_m
 from locsvc.fusion.grid import locate
 from locsvc.fusion.region import CompactCells, answer, compact
@@ -225,8 +242,8 @@ def draw_offsets(rng: np.random.Generator, d: Densities) -> tuple[Floats, Floats
     """Metres east and north, (pieces,), of a truth drawn from each piece's own density, from its centre."""
     pieces = len(d.call)
     first = np.searchsorted(d.piece, np.arange(pieces))
-    cumulative = np.cumsum(d.weight)
-    base = cumulative[first] - d.weight[first]
+    cumulative = np.cumsum(d.column(WEIGHT))
+    base = cumulative[first] - d.component[first, WEIGHT]
     row = np.searchsorted(cumulative, base + rng.random(pieces) * 0.999999, side="right")
     east, north = np.zeros(pieces), np.zeros(pieces)
     for piece, r in enumerate(row.tolist()):
@@ -239,16 +256,19 @@ def draw_offsets(rng: np.random.Generator, d: Densities) -> tuple[Floats, Floats
 
 
 def _offset(rng: np.random.Generator, d: Densities, row: int) -> tuple[float, float]:
-    if d.family[row] == Family.GAUSSIAN:
-        covariance = [[d.variance_e_m2[row], d.covariance_m2[row]], [d.covariance_m2[row], d.variance_n_m2[row]]]
+    if d.component[row, FAMILY] == Family.GAUSSIAN:
+        covariance = [
+            [d.component[row, VARIANCE_E], d.component[row, COVARIANCE]],
+            [d.component[row, COVARIANCE], d.component[row, VARIANCE_N]],
+        ]
         e, n = rng.multivariate_normal([0, 0], covariance)
         return float(e), float(n)
-    if d.family[row] == Family.RING:
+    if d.component[row, FAMILY] == Family.RING:
         return _ring_offset(rng, d, row)
-    at = slice(int(d.first_corner[row]), int(d.first_corner[row] + d.corners[row]))
-    corner = np.stack((d.corner_e_m[at], d.corner_n_m[at]), axis=1)
+    at = slice(int(d.component[row, FIRST_CORNER]), int(d.component[row, FIRST_CORNER] + d.component[row, CORNERS]))
+    corner = d.corner_m[at]
     low, high = corner.min(axis=0), corner.max(axis=0)
-    soft = float(d.outer_soft_m[row])
+    soft = float(d.component[row, OUTER_SOFT])
     margin = 12 * soft
     while True:
         e = rng.uniform(low[0] - margin, high[0] + margin, 64)
@@ -260,21 +280,21 @@ def _offset(rng: np.random.Generator, d: Densities, row: int) -> tuple[float, fl
 
 
 def _ring_offset(rng: np.random.Generator, d: Densities, row: int) -> tuple[float, float]:
-    inner, outer = float(d.inner_m[row]), float(d.outer_m[row])
-    wi, wo = float(d.inner_soft_m[row]), float(d.outer_soft_m[row])
+    inner, outer = float(d.component[row, INNER]), float(d.component[row, OUTER])
+    wi, wo = float(d.component[row, INNER_SOFT]), float(d.component[row, OUTER_SOFT])
     r = np.linspace(0.0, outer + 20 * wo, 4001)
     density = r / (1 + np.exp(np.minimum((r - outer) / wo, 80)))
     if inner > 0:
         density /= 1 + np.exp(np.minimum((inner - r) / wi, 80))
     distance = _from_table(rng, r, density)
-    half = np.radians(d.half_opening_deg[row])
+    half = np.radians(d.component[row, HALF_OPENING])
     if half >= np.pi:
         bearing = rng.uniform(0, 2 * np.pi)
     else:
         turned = np.linspace(-np.pi, np.pi, 4001)
-        soft = np.radians(d.opening_soft_deg[row])
+        soft = np.radians(d.component[row, OPENING_SOFT])
         window = 1 / (1 + np.exp(np.minimum((np.abs(turned) - half) / soft, 80)))
-        bearing = np.radians(d.azimuth_deg[row]) + _from_table(rng, turned, window)
+        bearing = np.radians(d.component[row, AZIMUTH]) + _from_table(rng, turned, window)
     return distance * float(np.sin(bearing)), distance * float(np.cos(bearing))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.densities import Densities, Family
+from locsvc.fusion.densities import COMPONENT_COLUMNS, FAMILY, FIRST_CORNER, HALF_OPENING, WEIGHT, Densities, Family
 from locsvc.fusion.parameters import LINE_KINDS
 from locsvc.model import CellFallback
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _MAST = LINE_KINDS.index("mast")
+_NUMBER = {name: i for i, name in enumerate(COMPONENT_COLUMNS)}
 # Half of the way from a place to a quarter round the globe: what is wider says nothing more.
 MOST_SIGMA_M = 5e6
 
@@ -144,8 +145,7 @@ class Made:
 
     pieces: _Pieces
     blocks: list[_Block]
-    corner_e_m: Floats
-    corner_n_m: Floats
+    corner_m: Floats
 
 
 def _made(claims: Claims, share: Floats, scale_m: Floats, blocks: list[_Block], p: Parameters) -> Made:
@@ -158,8 +158,7 @@ def _made(claims: Claims, share: Floats, scale_m: Floats, blocks: list[_Block], 
         scale_m,
         claims.exponent,
     )
-    none = np.zeros(0)
-    return Made(pieces, blocks, none, none)
+    return Made(pieces, blocks, np.zeros((0, 2)))
 
 
 def _aged_share(share: Floats, age_s: Floats, p: Parameters) -> Floats:
@@ -172,6 +171,8 @@ def _aged_share(share: Floats, age_s: Floats, p: Parameters) -> Floats:
 def _moved(age_s: Floats, p: Parameters) -> list[tuple[Floats, Floats]]:
     """(weight, variance in square metres along one axis) of each way to have moved in `age_s`."""
     t = p.time
+    if not (age_s > t["fresh_s"]).any():
+        return [(np.ones_like(age_s), np.zeros_like(age_s))]
     away = np.where(age_s > t["fresh_s"], age_s, 0.0)
     walking = np.where(away > 0, t["walking_weight"], 0.0)
     vehicle = np.where(away > 0, 1 - t["still_weight"] - t["walking_weight"], 0.0)
@@ -184,7 +185,7 @@ def _moved(age_s: Floats, p: Parameters) -> list[tuple[Floats, Floats]]:
 
 def _typical_movement_m(age_s: Floats, p: Parameters) -> Floats:
     """Root of the mean square movement along one axis, metres: what soft edges grow by."""
-    return np.sqrt(sum(w * v for w, v in _moved(age_s, p)))
+    return np.sqrt(sum((w * v for w, v in _moved(age_s, p)), np.zeros_like(age_s)))
 
 
 def _gaussians(
@@ -282,7 +283,7 @@ def of_polygons(claims: PolygonClaims, p: Parameters) -> Made:
     )
     share = _shape_share(p.device_outlier_share[claims.method], claims.confidence)
     made = _made(claims, share, np.maximum(p.device_outlier_scale_m[claims.method], 2 * reach), [block], p)
-    made.corner_e_m, made.corner_n_m = claims.corner_e_m, claims.corner_n_m
+    made.corner_m = np.stack((claims.corner_e_m, claims.corner_n_m), axis=1)
     return made
 
 
@@ -418,15 +419,6 @@ def of_plans(claims: PlanClaims, p: Parameters) -> Made:
     return _made(claims, share, claims.radius_m, [block], p)
 
 
-_COLUMNS = tuple(
-    f.name
-    for f in fields(Densities)
-    if f.name not in {"piece", "family", "weight", "corner_e_m", "corner_n_m"}
-    and f.name not in {g.name for g in fields(_Pieces)}
-)
-_INTEGER_COLUMNS = {"first_corner", "corners"}
-
-
 def gather(made: list[Made]) -> tuple[Densities, Ints]:
     """All pieces by call and place, and which each is: `order` of the piece, (k,) int64.
 
@@ -452,29 +444,25 @@ def gather(made: list[Made]) -> tuple[Densities, Ints]:
     place = np.empty(len(sorting), np.int64)
     place[sorting] = np.arange(len(sorting))
     first_piece = np.cumsum([0] + [len(m.pieces.call) for m in made])
-    first_corner = np.cumsum([0] + [len(m.corner_e_m) for m in made])
+    first_corner = np.cumsum([0] + [len(m.corner_m) for m in made])
     blocks = [(i, b) for i, m in enumerate(made) for b in m.blocks]
     piece = np.concatenate([place[b.piece + first_piece[i]] for i, b in blocks])
     rows = np.argsort(piece, kind="stable")
-    columns: dict[str, npt.NDArray[np.generic]] = {}
-    for name in _COLUMNS:
-        kind: type = np.int64 if name in _INTEGER_COLUMNS else np.float64
-        default = 180.0 if name == "half_opening_deg" else 0.0
-        values = []
-        for i, b in blocks:
-            value = b.columns.get(name)
-            filled: npt.NDArray[np.generic] = (
-                np.full(len(b.piece), default, kind) if value is None else value.astype(kind, copy=False)
-            )
-            values.append(filled + first_corner[i] if name == "first_corner" else filled)
-        columns[name] = np.concatenate(values)[rows]
+    component = np.zeros((len(piece), len(COMPONENT_COLUMNS)))
+    component[:, HALF_OPENING] = 180.0
+    start = 0
+    for i, b in blocks:
+        part = slice(start, start + len(b.piece))
+        start += len(b.piece)
+        component[part, FAMILY], component[part, WEIGHT] = float(b.family), b.weight
+        for name, values in b.columns.items():
+            component[part, _NUMBER[name]] = values
+        if b.family is Family.POLYGON:
+            component[part, FIRST_CORNER] += first_corner[i]
     densities = Densities(
         **{f.name: getattr(pieces, f.name)[sorting] for f in fields(_Pieces) if f.name != "order"},
         piece=piece[rows],
-        family=np.concatenate([np.full(len(b.piece), int(b.family)) for _, b in blocks])[rows],
-        weight=np.concatenate([b.weight for _, b in blocks])[rows],
-        corner_e_m=np.concatenate([m.corner_e_m for m in made]),
-        corner_n_m=np.concatenate([m.corner_n_m for m in made]),
-        **columns,  # type: ignore[arg-type]
+        component=component[rows],
+        corner_m=np.concatenate([m.corner_m for m in made]),
     )
     return densities, pieces.order[sorting]

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from locsvc.compiled import compiled
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
-    Floats32 = npt.NDArray[np.float32]
     Ints = npt.NDArray[np.int64]
 
 # Standard deviation of a logistic edge of width w is w * pi / sqrt(3).
@@ -52,6 +53,27 @@ class Family(enum.IntEnum):
     POLYGON = 2
 
 
+# Columns of `Densities.component`.
+COMPONENT_COLUMNS = (
+    "family",
+    "weight",
+    "variance_e_m2",
+    "covariance_m2",
+    "variance_n_m2",
+    "inner_m",
+    "outer_m",
+    "inner_soft_m",
+    "outer_soft_m",
+    "azimuth_deg",
+    "half_opening_deg",
+    "opening_soft_deg",
+    "first_corner",
+    "corners",
+)
+FAMILY, WEIGHT, VARIANCE_E, COVARIANCE, VARIANCE_N, INNER, OUTER, INNER_SOFT, OUTER_SOFT = range(9)
+AZIMUTH, HALF_OPENING, OPENING_SOFT, FIRST_CORNER, CORNERS = range(9, 14)
+
+
 @dataclass(slots=True)
 class Densities:
     """Evidence of many calls; rows are sorted by call, components by piece.
@@ -59,13 +81,12 @@ class Densities:
     Pieces, (k,): `call` int64 ascending; `latitude_deg`, `longitude_deg` of the centre; `outlier_share` e, above 0,
     below 1; `outlier_scale_m` of B; `exponent` alpha, above 0 to 1.
 
-    Components, (m,): `piece` int64 ascending, each piece at least once; `family` int64; `weight`, summing to 1 a
-    piece; and by family: `variance_e_m2`, `covariance_m2`, `variance_n_m2` (GAUSSIAN); `inner_m`, `outer_m`,
-    `inner_soft_m`, `outer_soft_m` (logistic widths), `azimuth_deg`, `half_opening_deg` (180: all directions),
-    `opening_soft_deg` (logistic width) (RING); `first_corner`, `corners` (rows of `corner_*`) and `outer_soft_m`
-    (POLYGON).
+    Components, (m,): `piece` int64 ascending, each piece at least once; `component` (m, 14) float64, the columns of
+    COMPONENT_COLUMNS: `family`; `weight`, summing to 1 a piece; and by family: variances and covariance (GAUSSIAN);
+    inner and outer radius and their logistic widths, azimuth, half opening (180: all directions) and its logistic
+    width (RING); `first_corner`, `corners` (rows of `corner_m`), reach as outer radius and `outer_soft_m` (POLYGON).
 
-    Corners, (v,): `corner_e_m`, `corner_n_m` from the piece's centre.
+    Corners, (v, 2): `corner_m` east and north of the piece's centre.
     """
 
     call: Ints
@@ -75,35 +96,31 @@ class Densities:
     outlier_scale_m: Floats
     exponent: Floats
     piece: Ints
-    family: Ints
-    weight: Floats
-    variance_e_m2: Floats
-    covariance_m2: Floats
-    variance_n_m2: Floats
-    inner_m: Floats
-    outer_m: Floats
-    inner_soft_m: Floats
-    outer_soft_m: Floats
-    azimuth_deg: Floats
-    half_opening_deg: Floats
-    opening_soft_deg: Floats
-    first_corner: Ints
-    corners: Ints
-    corner_e_m: Floats
-    corner_n_m: Floats
+    component: Floats
+    corner_m: Floats
+
+    def column(self, number: int) -> Floats:
+        """One column of the components, (m,)."""
+        return self.component[:, number]
 
     def support_m(self) -> Floats:
         """Radius, (m,) metres, around the centre that holds 99.9 % of each component."""
-        spread = (self.variance_e_m2 + self.variance_n_m2) / 2 + np.hypot(
-            (self.variance_e_m2 - self.variance_n_m2) / 2, self.covariance_m2
-        )
-        ring = self.outer_m + SUPPORT_WIDTHS * self.outer_soft_m
-        return np.where(self.family == Family.GAUSSIAN, SUPPORT_SIGMAS * np.sqrt(spread), ring)
+        return np.array([support_m(row) for row in self.component])
 
-    def narrowness_m2(self) -> Floats:
-        """Variance, (m,) square metres, across the narrow side of each component: below it a cell shows detail."""
-        spread = (self.variance_e_m2 + self.variance_n_m2) / 2 - np.hypot(
-            (self.variance_e_m2 - self.variance_n_m2) / 2, self.covariance_m2
-        )
-        band = (self.outer_m - self.inner_m) ** 2 / 12 + (self.outer_soft_m / LOGISTIC_WIDTH) ** 2
-        return np.where(self.family == Family.GAUSSIAN, spread, band)
+
+@compiled
+def support_m(row: Floats) -> float:
+    """Radius, metres, around the centre that holds 99.9 % of a component (a row of `Densities.component`)."""
+    if row[FAMILY] == 0.0:
+        half = math.hypot((row[VARIANCE_E] - row[VARIANCE_N]) / 2.0, row[COVARIANCE])
+        return SUPPORT_SIGMAS * math.sqrt((row[VARIANCE_E] + row[VARIANCE_N]) / 2.0 + half)
+    return float(row[OUTER] + SUPPORT_WIDTHS * row[OUTER_SOFT])
+
+
+@compiled
+def narrowness_m2(row: Floats) -> float:
+    """Variance, square metres, across the narrow side of a component: below it a cell shows detail."""
+    if row[FAMILY] == 0.0:
+        half = math.hypot((row[VARIANCE_E] - row[VARIANCE_N]) / 2.0, row[COVARIANCE])
+        return float((row[VARIANCE_E] + row[VARIANCE_N]) / 2.0 - half)
+    return float((row[OUTER] - row[INNER]) ** 2 / 12.0 + (row[OUTER_SOFT] / LOGISTIC_WIDTH) ** 2)

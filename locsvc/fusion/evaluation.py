@@ -14,12 +14,28 @@ import numpy as np
 
 from locsvc.compiled import angle32, compiled, exp32, inlined, log32
 from locsvc.fusion.densities import (
+    AZIMUTH,
+    CORNERS,
+    COVARIANCE,
+    FAMILY,
+    FIRST_CORNER,
+    HALF_OPENING,
     HEXAGON_VARIANCE,
+    INNER,
+    INNER_SOFT,
     LOGISTIC_WIDTH,
+    OPENING_SOFT,
+    OUTER,
+    OUTER_SOFT,
     POLYGON_BLUR,
     RADIAL_STEPS,
+    VARIANCE_E,
+    VARIANCE_N,
+    WEIGHT,
     Densities,
     Family,
+    narrowness_m2,
+    support_m,
 )
 from locsvc.geo import ECCENTRICITY_SQUARED, SEMI_MAJOR_AXIS_M, unit_vectors
 
@@ -50,8 +66,8 @@ class Pieces(NamedTuple):
     """Evidence as kernels read it: few arrays, as each costs something where one kernel calls another.
 
     center (k, 3) unit vectors; anchor (calls, 3): where each call's float32 is finest; first_piece (calls + 1,) and
-    first_component (k + 1,), rows of each call and of each piece; piece (k, 6) and component (m, 15) float64, columns
-    SHARE to LOG_REFERENCE and FAMILY to CORNERS; corner (v, 2) metres east and north.
+    first_component (k + 1,), rows of each call and of each piece; piece (k, 6) and component (m, 14) float64, columns
+    SHARE to LOG_REFERENCE and FAMILY to CORNERS of `Densities`; corner (v, 2) metres east and north.
     """
 
     center: Floats
@@ -64,46 +80,48 @@ class Pieces(NamedTuple):
 
 
 SHARE, SCALE_M, EXPONENT, SUPPORT_M, NARROWNESS_M2, LOG_REFERENCE = range(6)
-_COMPONENT = (
-    "family",
-    "weight",
-    "variance_e_m2",
-    "covariance_m2",
-    "variance_n_m2",
-    "inner_m",
-    "outer_m",
-    "inner_soft_m",
-    "outer_soft_m",
-    "azimuth_deg",
-    "half_opening_deg",
-    "opening_soft_deg",
-    "first_corner",
-    "corners",
-)
-FAMILY, WEIGHT, VARIANCE_E, COVARIANCE, VARIANCE_N, INNER, OUTER, INNER_SOFT, OUTER_SOFT = range(9)
-AZIMUTH, HALF_OPENING, OPENING_SOFT, FIRST_CORNER, CORNERS = range(9, 14)
 
 
 def pieces_of(densities: Densities, calls: int) -> Pieces:
     """The evidence of all calls, made ready for kernels; every call must have at least one piece."""
     d = densities
-    k = len(d.call)
-    first_component = np.append(np.searchsorted(d.piece, np.arange(k)), len(d.piece))
-    first_piece = np.append(np.searchsorted(d.call, np.arange(calls)), k)
-    piece = np.empty((k, 6))
-    piece[:, SHARE], piece[:, SCALE_M], piece[:, EXPONENT] = d.outlier_share, d.outlier_scale_m, d.exponent
-    piece[:, SUPPORT_M] = np.maximum.reduceat(d.support_m(), first_component[:-1])
-    narrow = np.minimum.reduceat(d.narrowness_m2(), first_component[:-1])
-    piece[:, NARROWNESS_M2] = narrow
-    # Near the peak of the narrowest component; any constant would do, this one keeps float32 logs small.
-    piece[:, LOG_REFERENCE] = np.log((1 - d.outlier_share) / (2 * math.pi * np.maximum(narrow, 1.0)))
-    component = np.empty((len(d.piece), len(_COMPONENT)))
-    for i, name in enumerate(_COMPONENT):
-        component[:, i] = getattr(d, name)
     center = unit_vectors(d.latitude_deg, d.longitude_deg)
-    narrowest = np.lexsort((piece[:, SUPPORT_M], d.call))[first_piece[:-1]]
-    corner = np.stack((d.corner_e_m, d.corner_n_m), axis=1)
-    return Pieces(center, center[narrowest], first_piece, first_component, piece, component, corner)
+    anchor, first_piece = np.empty((calls, 3)), np.empty(calls + 1, np.int64)
+    piece, first_component = np.empty((len(d.call), 6)), np.empty(len(d.call) + 1, np.int64)
+    piece[:, SHARE], piece[:, SCALE_M], piece[:, EXPONENT] = d.outlier_share, d.outlier_scale_m, d.exponent
+    pieces = Pieces(center, anchor, first_piece, first_component, piece, d.component, d.corner_m)
+    _make_ready(pieces, d.call, d.piece)
+    return pieces
+
+
+@compiled
+def _make_ready(p: Pieces, call_of_piece: Ints, piece_of_component: Ints) -> None:
+    """Fills what `pieces_of` leaves open."""
+    components, pieces = len(piece_of_component), len(call_of_piece)
+    for c in range(components):
+        k = piece_of_component[c]
+        support, narrow = support_m(p.component[c]), narrowness_m2(p.component[c])
+        if c == 0 or piece_of_component[c - 1] != k:
+            p.first_component[k] = c
+            p.piece[k, SUPPORT_M], p.piece[k, NARROWNESS_M2] = support, narrow
+        else:
+            p.piece[k, SUPPORT_M] = max(p.piece[k, SUPPORT_M], support)
+            p.piece[k, NARROWNESS_M2] = min(p.piece[k, NARROWNESS_M2], narrow)
+    p.first_component[pieces] = components
+    least = 0
+    for k in range(pieces):
+        # Near the peak of the narrowest component; any constant would do, this one keeps float32 logs small.
+        height = (1.0 - p.piece[k, SHARE]) / (2.0 * math.pi * max(p.piece[k, NARROWNESS_M2], 1.0))
+        p.piece[k, LOG_REFERENCE] = math.log(height)
+        call = call_of_piece[k]
+        if k == 0 or call_of_piece[k - 1] != call:
+            p.first_piece[call] = k
+            least = k
+        elif p.piece[k, SUPPORT_M] < p.piece[least, SUPPORT_M]:
+            least = k
+        for axis in range(3):
+            p.anchor[call, axis] = p.center[least, axis]
+    p.first_piece[len(p.first_piece) - 1] = pieces
 
 
 @dataclass(slots=True)

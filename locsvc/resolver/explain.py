@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from locsvc.compiled import compiled
 from locsvc.model import CellFallback, Disposition, EvidenceKind, Reason, WarningCode
 from locsvc.resolver.table import IMPLIED
 
@@ -85,8 +86,7 @@ class Verdicts:
     words: list[str]
 
 
-@dataclass(slots=True)
-class Stands:
+class Stands(NamedTuple):
     """How the pieces that were fused stand to the answer, (pieces,).
 
     `slot` of each; `trust`, probability that it is right before the others were heard, `agreement`, the same given
@@ -104,21 +104,12 @@ class Stands:
 def explained(slots: Slots, stands: Stands, stale_s: float, notes: Notes) -> Verdicts:
     """What became of each slot; conflicts are warned of."""
     n = len(slots.call)
-    trust, agreement, share, distance = np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, np.nan)
-    at = stands.slot
-    trust[at], agreement[at], share[at], distance[at] = (
-        stands.trust,
-        stands.agreement,
-        stands.share,
-        stands.distance_m,
-    )
-    placed = np.zeros(n, bool)
-    placed[at] = True
-    doubt = np.where(stands.several_places[slots.call], DOUBTED, CONFLICT)
-    conflict = placed & (trust >= TRUSTED) & (agreement < doubt)
-    against = placed & (conflict | (agreement < CONFLICT * trust))
-    stale = slots.age_s > stale_s
-    reason, disposition = _verdicts(slots, placed, against, stale, agreement, share)
+    numbers = np.zeros((3, n))
+    reason, disposition = np.empty(n, np.int64), np.empty(n, np.int64)
+    conflict = np.zeros(n, bool)
+    numbers[0] = np.nan
+    _judge(slots.call, slots.reason, slots.age_s > stale_s, stands, numbers, reason, disposition, conflict)
+    placed = ~np.isnan(numbers[0])
     shown = placed | np.array([name != IMPLIED for name in slots.names], bool)
     in_conflict = np.zeros(len(stands.several_places), bool)
     if conflict.any():
@@ -126,41 +117,55 @@ def explained(slots: Slots, stands: Stands, stale_s: float, notes: Notes) -> Ver
         for s in np.flatnonzero(conflict).tolist():
             _warn_of_conflict(notes, slots, s)
     words = _words(slots.reason, reason, slots.fallback, placed)
-    return Verdicts(disposition, reason, distance, agreement, share, shown, in_conflict, words)
+    return Verdicts(disposition, reason, numbers[0], numbers[1], numbers[2], shown, in_conflict, words)
 
 
-def _verdicts(
-    slots: Slots, placed: Bools, against: Bools, stale: Bools, agreement: Floats, share: Floats
-) -> tuple[Ints, Ints]:
-    """Reason and disposition of each slot: the first of these that holds."""
-    known = slots.reason
-    nomadic = known == Reason.NOMADIC_LINE
-    lighter = nomadic | (known == Reason.DEPENDENT) | (known == Reason.UNKNOWN_UNCERTAINTY)
-    aside, down, used = int(Disposition.SET_ASIDE), int(Disposition.DOWN_WEIGHTED), int(Disposition.USED)
-    cases = [~placed, against, stale, lighter, known != 0, share < UNINFORMATIVE_SHARE]
-    reason = np.select(
-        cases,
-        [
-            np.where(known == 0, int(Reason.INVALID), known),
-            np.where(nomadic, known, int(Reason.CONFLICTS)),
-            np.full_like(known, int(Reason.STALE)),
-            known,
-            known,
-            np.full_like(known, int(Reason.UNINFORMATIVE)),
-        ],
-        int(Reason.AGREES),
-    )
-    disposition = np.select(
-        cases[:4],
-        [
-            np.full_like(known, aside),
-            np.where(agreement < SET_ASIDE, aside, down),
-            np.full_like(known, down),
-            np.full_like(known, down),
-        ],
-        used,
-    )
-    return reason, disposition
+# As plain numbers, for the kernel.
+_NOMADIC, _DEPENDENT, _UNKNOWN_UNCERTAINTY = (
+    int(Reason.NOMADIC_LINE),
+    int(Reason.DEPENDENT),
+    int(Reason.UNKNOWN_UNCERTAINTY),
+)
+_INVALID, _CONFLICTS, _STALE = int(Reason.INVALID), int(Reason.CONFLICTS), int(Reason.STALE)
+_UNINFORMATIVE, _AGREES = int(Reason.UNINFORMATIVE), int(Reason.AGREES)
+_ASIDE, _DOWN, _USED = int(Disposition.SET_ASIDE), int(Disposition.DOWN_WEIGHTED), int(Disposition.USED)
+
+
+@compiled
+def _judge(
+    call: Ints,
+    known: Ints,
+    stale: Bools,
+    stands: Stands,
+    numbers: Floats,
+    reason: Ints,
+    disposition: Ints,
+    conflict: Bools,
+) -> None:
+    """Fills distance, agreement and share (3, slots), reason and disposition of each slot, and which are in conflict.
+
+    Of the reasons the first that holds is told.
+    """
+    for s in range(len(call)):
+        reason[s] = known[s] or _INVALID
+        disposition[s] = _ASIDE
+    for k in range(len(stands.slot)):
+        s = stands.slot[k]
+        trust, agreement, share = stands.trust[k], stands.agreement[k], stands.share[k]
+        numbers[0, s], numbers[1, s], numbers[2, s] = stands.distance_m[k], agreement, share
+        doubt = DOUBTED if stands.several_places[call[s]] else CONFLICT
+        conflict[s] = trust >= TRUSTED and agreement < doubt
+        if conflict[s] or agreement < CONFLICT * trust:
+            reason[s] = known[s] if known[s] == _NOMADIC else _CONFLICTS
+            disposition[s] = _ASIDE if agreement < SET_ASIDE else _DOWN
+        elif stale[s]:
+            reason[s], disposition[s] = _STALE, _DOWN
+        elif known[s] == _DEPENDENT or known[s] == _UNKNOWN_UNCERTAINTY or known[s] == _NOMADIC:
+            disposition[s] = _DOWN
+        else:
+            disposition[s] = _USED
+            if known[s] == 0:
+                reason[s] = _UNINFORMATIVE if share < UNINFORMATIVE_SHARE else _AGREES
 
 
 def _words(known: Ints, reason: Ints, fallback: Ints, placed: Bools) -> list[str]:

@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.densities import Densities, Family
+from locsvc.fusion.densities import (
+    AZIMUTH,
+    CORNERS,
+    COVARIANCE,
+    FAMILY,
+    FIRST_CORNER,
+    HALF_OPENING,
+    INNER,
+    OUTER,
+    VARIANCE_E,
+    VARIANCE_N,
+    WEIGHT,
+    Densities,
+    Family,
+)
 from locsvc.geo import destination
 from locsvc.model import LatLng, Outline, Polygon, Trace
 from locsvc.units import sigmas_of_circle
@@ -20,7 +34,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 # Corners of a drawn circle.
-CORNERS = 72
+DRAWN_CORNERS = 72
 # Mass of the posterior's cells that are drawn.
 DRAWN_MASS = 0.999
 
@@ -47,10 +61,13 @@ def trace_of(answered: Answered, call: int) -> Trace:
 def _rings(d: Densities, piece: int, confidence: float) -> tuple[Polygon, ...]:
     lat, lng = float(d.latitude_deg[piece]), float(d.longitude_deg[piece])
     rows = np.nonzero(d.piece == piece)[0]
-    family = Family(int(d.family[rows[0]]))
+    family = Family(int(d.component[rows[0], FAMILY]))
     if family is Family.POLYGON:
-        at = slice(int(d.first_corner[rows[0]]), int(d.first_corner[rows[0]] + d.corners[rows[0]]))
-        return (_polygon(lat, lng, d.corner_e_m[at], d.corner_n_m[at]),)
+        at = slice(
+            int(d.component[rows[0], FIRST_CORNER]),
+            int(d.component[rows[0], FIRST_CORNER] + d.component[rows[0], CORNERS]),
+        )
+        return (_polygon(lat, lng, d.corner_m[at, 0], d.corner_m[at, 1]),)
     if family is Family.RING:
         return _band(d, int(rows[0]), lat, lng)
     return (_ellipse(d, rows.tolist(), lat, lng, confidence),)
@@ -67,13 +84,13 @@ def _closed(lat: Floats, lng: Floats) -> Polygon:
 
 def _ellipse(d: Densities, rows: list[int], lat: float, lng: float, confidence: float) -> Polygon:
     """Ellipse that holds about `confidence` of the mixture: of the Gaussian with its mean deviation."""
-    weight = d.weight[rows]
-    root = np.sqrt([d.variance_e_m2[rows], d.variance_n_m2[rows]])
+    weight = d.component[rows, WEIGHT]
+    root = np.sqrt([d.component[rows, VARIANCE_E], d.component[rows, VARIANCE_N]])
     scale = float(np.sum(weight * root.mean(axis=0)) / root.mean(axis=0)[0])
-    ee, en, nn = d.variance_e_m2[rows[0]], d.covariance_m2[rows[0]], d.variance_n_m2[rows[0]]
+    ee, en, nn = d.component[rows[0], VARIANCE_E], d.component[rows[0], COVARIANCE], d.component[rows[0], VARIANCE_N]
     k = sigmas_of_circle(confidence) * scale
     # Points of a unit circle through the Cholesky factor of the covariance.
-    angle = np.arange(CORNERS) * (2 * math.pi / CORNERS)
+    angle = np.arange(DRAWN_CORNERS) * (2 * math.pi / DRAWN_CORNERS)
     a = math.sqrt(ee)
     b = en / a
     east = k * a * np.cos(angle)
@@ -82,13 +99,13 @@ def _ellipse(d: Densities, rows: list[int], lat: float, lng: float, confidence: 
 
 
 def _band(d: Densities, row: int, lat: float, lng: float) -> tuple[Polygon, ...]:
-    inner, outer = float(d.inner_m[row]), float(d.outer_m[row])
-    half, azimuth = float(d.half_opening_deg[row]), float(d.azimuth_deg[row])
+    inner, outer = float(d.component[row, INNER]), float(d.component[row, OUTER])
+    half, azimuth = float(d.component[row, HALF_OPENING]), float(d.component[row, AZIMUTH])
     if half >= 180.0:
-        bearing = np.arange(CORNERS) * (360.0 / CORNERS)
+        bearing = np.arange(DRAWN_CORNERS) * (360.0 / DRAWN_CORNERS)
         ring = _closed(*destination(lat, lng, bearing, outer))
         return (ring,) if inner <= 0 else (ring, _closed(*destination(lat, lng, bearing, inner)))
-    bearing = azimuth + np.linspace(-half, half, CORNERS // 2)
+    bearing = azimuth + np.linspace(-half, half, DRAWN_CORNERS // 2)
     far_lat, far_lng = destination(lat, lng, bearing, outer)
     near_lat, near_lng = destination(lat, lng, bearing[::-1] if inner > 0 else bearing[:1], inner)
     return (_closed(np.concatenate((far_lat, near_lat)), np.concatenate((far_lng, near_lng))),)

@@ -9,6 +9,7 @@ import pytest
 
 from locsvc.evaluate import simulate
 from locsvc.evaluate.simulate import FAMILIES, Coverage, coverage
+from locsvc.fusion.densities import VARIANCE_E, VARIANCE_N
 from locsvc.fusion.parameters import Parameters
 from locsvc.reference.calibration import read_calibration
 
@@ -78,9 +79,8 @@ def test_widths_off_by_a_quarter_are_seen(
     maker, drawn = FAMILIES[family], simulate.draw_offsets
 
     def draw_true(rng, densities):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        true = replace(densities)
-        for name in ("variance_e_m2", "covariance_m2", "variance_n_m2"):
-            setattr(true, name, getattr(densities, name) / by**2)
+        true = replace(densities, component=densities.component.copy())
+        true.component[:, VARIANCE_E : VARIANCE_N + 1] /= by**2
         return drawn(rng, true)
 
     monkeypatch.setattr(simulate, "draw_offsets", draw_true)
