@@ -99,30 +99,36 @@ def compiling() -> Iterator[None]:
         (kernel_directory() / _mark()).touch()
 
 
-class _Place(caching.UserProvidedCacheLocator):  # type: ignore[misc]  # numba has no types
+class _Place(caching.UserProvidedCacheLocator):
     """The place of a kernel's machine code, which need not be writable."""
 
     def ensure_cache_path(self) -> None:
         """Make the directory, if that may be done."""
         with contextlib.suppress(OSError):
-            Path(self.get_cache_path()).mkdir(parents=True, exist_ok=True)
+            Path(self._cache_path).mkdir(parents=True, exist_ok=True)
 
 
-class _Form(caching.CompileResultCacheImpl):  # type: ignore[misc]
+class _Form(caching.CompileResultCacheImpl):
     """Machine code as numba writes it, at our place."""
 
-    _locator_classes = (_Place,)
+    _locator_classes = [_Place]  # noqa: RUF012 - as in the class above it
 
 
-class _Kept(caching.FunctionCache):  # type: ignore[misc]
-    """Machine code on disk; what cannot be written is compiled for this process alone."""
+class _Kept(caching.FunctionCache):
+    """Machine code on disk; what cannot be read or written is compiled for this process alone."""
 
     _impl_class = _Form
+
+    def load_overload(self, signature: Any, context: Any) -> Any:  # noqa: ANN401 - numba's own types
+        """What is kept, None if nothing is."""
+        with contextlib.suppress(OSError):
+            return super().load_overload(signature, context)  # type: ignore[no-untyped-call]
+        return None
 
     def save_overload(self, signature: Any, result: Any) -> None:  # noqa: ANN401 - numba's own types
         """Keep what was compiled, if that may be done."""
         with contextlib.suppress(OSError):
-            super().save_overload(signature, result)
+            super().save_overload(signature, result)  # type: ignore[no-untyped-call]
 
 
 def compiled(function: Function) -> Function:
@@ -131,7 +137,7 @@ def compiled(function: Function) -> Function:
     before = getattr(config, _CACHE_DIR)
     setattr(config, _CACHE_DIR, str(kernel_directory()))
     try:
-        kernel._cache = _Kept(function)  # noqa: SLF001 - what `cache=True` sets, with another class
+        kernel._cache = cast("Any", _Kept)(function)  # noqa: SLF001 - what `cache=True` sets, with our place
     finally:
         setattr(config, _CACHE_DIR, before)
     return cast("Function", kernel)

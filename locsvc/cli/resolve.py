@@ -169,6 +169,13 @@ def _directory(common: Common) -> Place:
 
 
 def _ask_here(resolver: Resolver, calls: Sequence[model.Call], question: Question) -> list[tuple[Answer, model.Trace]]:
+    from locsvc.compiled import are_kept
+    from locsvc.resolver.warming import COMPILING, warm
+
+    if not are_kept():
+        if sys.stderr.isatty():
+            output.talk(f"locsvc: {COMPILING}")
+        warm(resolver)
     as_of = None if question.as_of is None else [question.as_of] * len(calls)
     if question.traced:
         return list(resolver.resolve_traced(calls, confidences=question.confidence, as_of=as_of))

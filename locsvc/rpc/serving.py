@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from locsvc.compiled import are_kept, kernel_directory
 from locsvc.errors import DatasetMissing, LocsvcError
 from locsvc.reference.store import Reference, follow
-from locsvc.resolver import Resolver
+from locsvc.resolver import Resolver, warming
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,14 +104,10 @@ def _open_and_touch(data: Path) -> Resolver:
 
 
 def warm(resolver: Resolver) -> None:
-    """Resolve one call of nothing but unknown markers, so that lazy imports and tables are paid before a live call."""
-    from locsvc import model
-
-    place = model.LatLng(53.0, -7.0)
-    scan = model.CellScan(model.CellMeasurement(model.Radio.LTE, "272", "01", 1, 257))
-    report = model.DeviceReport(model.Circle(place, 50.0), 0.9, model.PositioningMethod.GNSS)
-    evidence = (model.Evidence(scan), model.Evidence(report), model.Evidence(model.LineLookup("+353209100000")))
-    resolver.resolve([model.Call(evidence=evidence)] * 2, confidences=0.9)
+    """Pay for lazy imports, tables and, the first time on a machine, for machine code before a live call comes."""
+    if not are_kept():
+        log.info("compiling", what="the core, once for this installation; half a minute", where=str(kernel_directory()))
+    warming.warm(resolver)
 
 
 def settle() -> None:
