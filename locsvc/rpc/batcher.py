@@ -31,6 +31,8 @@ BULK_ROUND = 32
 
 # So few calls are fused on the loop: the way to the thread and back costs as much.
 FEW_CALLS = 2
+# Rounds that the thread has at most; and how many calls are not worth being parted.
+MOST_OUT, WHOLE_ROUND = 2, 16
 
 # gRPC hands over what it held one request at a time, a few tens of microseconds apart. It has handed over all when
 # nothing has come for a tenth of what the last round took of the loop, within bounds: the wait costs a tenth at most,
@@ -99,7 +101,8 @@ class Batcher:
         self._bulk: deque[_Waiting] = deque()
         self._bulk_reserved = 0
         self._scheduled = False
-        self._fusing = False
+        # Sizes of the rounds that the thread has.
+        self._out: deque[int] = deque()
         self._seen = 0
         self._grown_s = 0.0
         self._ended_s = 0.0
@@ -166,16 +169,20 @@ class Batcher:
         loop = self._loop
         answer: asyncio.Future[Answer] = loop.create_future()
         queue.append(_Waiting(question, None if remaining_s is None else loop.time() + remaining_s, answer))
-        if not self._scheduled and not self._fusing:
+        if not self._scheduled and self._may_start():
             self._schedule()
         return answer
+
+    def _may_start(self) -> bool:
+        """Whether what waits is worth a round now: beside one that is being fused, when it is as large."""
+        return not self._out or (len(self._out) < MOST_OUT and self.waiting >= self._out[-1])
 
     def _schedule(self) -> None:
         """Begin a round soon: at once when the server was idle, else when gRPC has handed over all that it held."""
         self._scheduled = True
         self._seen = 0
         follows = self._loop.time() - self._ended_s < self._follows_s
-        self._loop.call_soon(self._gather if follows else self._start)
+        self._loop.call_soon(self._gather if follows and not self._out else self._start)
 
     def _gather(self) -> None:
         """Start the round when nothing more comes; called by the loop at each of its turns."""
@@ -190,28 +197,31 @@ class Batcher:
             self._loop.call_soon(self._gather)
 
     def _start(self) -> None:
-        """Begin a round of what waits now; called by the loop when no round is being fused."""
+        """Begin a round of what waits now; called by the loop when a round may begin."""
         self._scheduled = False
         began_s = self._loop.time()
         taken: list[_Waiting] = []
-        self._take(self._live, taken, self._fuse_at_most)
-        self._take(self._bulk, taken, min(self._fuse_at_most, max(len(taken), BULK_ROUND)))
+        most = self._fuse_at_most
+        if not self._out and self.waiting > WHOLE_ROUND:
+            # Two halves: while one is fused the loop reads the other, and answers it while the first is next.
+            most = min(most, (self.waiting + 1) // 2)
+        self._take(self._live, taken, most)
+        self._take(self._bulk, taken, min(most, max(len(taken), BULK_ROUND)))
         if not taken:
             return
         try:
             begun = self._begin(taken)
-            if len(taken) <= FEW_CALLS:
+            if len(taken) <= FEW_CALLS and not self._out:
                 begun.fuse()
                 self._finish(taken, begun)
                 self._ended(began_s)
             else:
-                self._fusing = True
                 fused = self._loop.run_in_executor(self._thread, begun.fuse)
+                self._out.append(len(taken))
                 fused.add_done_callback(lambda done: self._fused(taken, begun, began_s, done))
         except Exception as error:  # noqa: BLE001 - each waiting request gets the fault, and the loop lives on
-            self._fusing = False
             self._answer_alone(taken, error)
-        if not self._fusing and (self._live or self._bulk) and not self._scheduled:
+        if self.waiting and not self._scheduled and self._may_start():
             self._schedule()
 
     def _ended(self, began_s: float) -> None:
@@ -222,16 +232,11 @@ class Batcher:
         self._follows_s = max(LEAST_FOLLOWS_S, took_s)
 
     def _fused(self, taken: list[_Waiting], begun: Begins, began_s: float, done: asyncio.Future[None]) -> None:
-        """Start the next round, then answer this one."""
-        self._fusing = False
+        """Answer a round; rounds come back in the order in which they were given to the thread."""
+        self._out.popleft()
         self._ended(began_s)
         if done.cancelled():
             return
-        # While it was fused the loop was free: what came is worth a round, unless it is only the first of many.
-        if self.waiting * 2 >= len(taken):
-            self._start()
-        elif self.waiting:
-            self._schedule()
         try:
             fault = done.exception()
             if fault is not None:
@@ -239,6 +244,8 @@ class Batcher:
             self._finish(taken, begun)
         except Exception as error:  # noqa: BLE001 - as in _start
             self._answer_alone(taken, error)
+        if self.waiting and not self._scheduled and self._may_start():
+            self._schedule()
 
     def _take(self, queue: deque[_Waiting], taken: list[_Waiting], most: int) -> None:
         now_s = self._loop.time()
