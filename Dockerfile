@@ -29,6 +29,9 @@ RUN groupadd --gid 10001 locsvc \
  && useradd --uid 10001 --gid locsvc --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin locsvc \
  && install -d -o locsvc -g locsvc /data
 COPY --from=build /opt/locsvc /opt/locsvc
+# The core as machine code, for processors like this one; on another kind it is compiled at the first start, into
+# the user's temporary directory. Names of folders are part of its place: compiled where it will lie.
+RUN /opt/locsvc/bin/python -m locsvc.resolver.warming
 COPY --chmod=0755 scripts/healthcheck.py /opt/locsvc/bin/locsvc-health
 ENV PATH=/opt/locsvc/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -40,6 +43,6 @@ VOLUME /data
 EXPOSE 50051
 STOPSIGNAL SIGTERM
 # With TLS set LOCSVC_HEALTH_CA (and LOCSVC_HEALTH_NAME) to the authority that the probe is to trust.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["locsvc-health"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=90s --retries=3 CMD ["locsvc-health"]
 ENTRYPOINT ["locsvc"]
 CMD ["serve"]
