@@ -7,12 +7,32 @@ maker turns the claims of one kind, of all calls, into pieces and components; `g
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.fusion.densities import COMPONENT_COLUMNS, FAMILY, FIRST_CORNER, HALF_OPENING, WEIGHT, Densities, Family
+from locsvc.compiled import compiled, inlined
+from locsvc.fusion.densities import (
+    AZIMUTH,
+    COMPONENT_COLUMNS,
+    CORNERS,
+    COVARIANCE,
+    FAMILY,
+    FIRST_CORNER,
+    HALF_OPENING,
+    INNER,
+    INNER_SOFT,
+    LOGISTIC_WIDTH,
+    OPENING_SOFT,
+    OUTER,
+    OUTER_SOFT,
+    VARIANCE_E,
+    VARIANCE_N,
+    WEIGHT,
+    Densities,
+    Family,
+)
 from locsvc.fusion.parameters import LINE_KINDS
 from locsvc.model import CellFallback
 
@@ -25,8 +45,13 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
-_MAST = LINE_KINDS.index("mast")
-_NUMBER = {name: i for i, name in enumerate(COMPONENT_COLUMNS)}
+_MAST, _CAMPUS = LINE_KINDS.index("mast"), LINE_KINDS.index("campus")
+_GAUSSIAN, _RING, _POLYGON = float(Family.GAUSSIAN), float(Family.RING), float(Family.POLYGON)
+_SECTOR, _CENTROID = int(CellFallback.SECTOR), int(CellFallback.CENTROID)
+_PHYSICAL_IDENTITY = int(CellFallback.PHYSICAL_IDENTITY)
+_NO_CORNERS = np.zeros((0, 2))
+# A cell that is wrong puts the caller at least into another part of town.
+LEAST_CELL_SCALE_M = 3000.0
 # Half of the way from a place to a quarter round the globe: what is wider says nothing more.
 MOST_SIGMA_M = 5e6
 
@@ -119,7 +144,13 @@ class PlanClaims(Claims):
 
 
 @dataclass(slots=True)
-class _Pieces:
+class Made:
+    """What one maker made of its claims.
+
+    Pieces, (k,), one a claim: `call`, `order`, place, outlier share and scale, exponent. Components, (m,): `piece`
+    counts the maker's own pieces; rows of `component` as in `Densities`; `corner_m` (v, 2).
+    """
+
     call: Ints
     order: Ints
     latitude_deg: Floats
@@ -127,109 +158,231 @@ class _Pieces:
     outlier_share: Floats
     outlier_scale_m: Floats
     exponent: Floats
-
-
-@dataclass(slots=True)
-class _Block:
-    """Components of one maker: `piece` counts the maker's own pieces; columns left out are 0."""
-
     piece: Ints
-    family: Family
-    weight: Floats
-    columns: dict[str, Floats | Ints]
-
-
-@dataclass(slots=True)
-class Made:
-    """What one maker made of its claims."""
-
-    pieces: _Pieces
-    blocks: list[_Block]
+    component: Floats
     corner_m: Floats
 
 
-def _made(claims: Claims, share: Floats, scale_m: Floats, blocks: list[_Block], p: Parameters) -> Made:
-    pieces = _Pieces(
+class _Movement(NamedTuple):
+    """How callers move while evidence ages, and how it grows wrong."""
+
+    fresh_s: float
+    still_weight: float
+    walking_weight: float
+    walking_m_s: float
+    vehicle_m_s: float
+    stale_outlier_share: float
+    stale_growth_s: float
+
+
+class _Shapes(NamedTuple):
+    """Widths of cells, by radio and step where they are arrays."""
+
+    default_range_m: Floats
+    longest_range_m: Floats
+    timing_step_m: Floats
+    outlier_share: Floats
+    outlier_scale_factor: Floats
+    core_factor: float
+    tail_factor: float
+    tail_weight: float
+    few_samples: float
+    unknown_samples: float
+    least_range_m: float
+    half_opening_deg: float
+    opening_soft_deg: float
+    range_soft_share: float
+    timing_soft_m: float
+    timing_excess_m: float
+    mast_offset_share: float
+    neighbour_range_factor: float
+    aggregate_soft_share: float
+
+
+class _Widths(NamedTuple):
+    """Widths of devices' reports by method, and limits for all of them."""
+
+    core_factor: Floats
+    tail_factor: Floats
+    tail_weight: Floats
+    outlier_share: Floats
+    outlier_scale_m: Floats
+    unknown_radius_m: Floats
+    least_sigma_m: float
+    unknown_outlier_share: float
+
+
+def _movement(p: Parameters) -> _Movement:
+    return _Movement(*(p.time[name] for name in _Movement._fields))
+
+
+def _shapes(p: Parameters) -> _Shapes:
+    shape = [p.cell_shape[name] for name in _Shapes._fields[5:]]
+    return _Shapes(
+        p.cell_default_range_m,
+        p.cell_longest_range_m,
+        p.cell_timing_step_m,
+        p.step_outlier_share,
+        p.step_outlier_scale_factor,
+        *shape,
+    )
+
+
+def _widths(p: Parameters) -> _Widths:
+    return _Widths(
+        p.device_core_factor,
+        p.device_tail_factor,
+        p.device_tail_weight,
+        p.device_outlier_share,
+        p.device_outlier_scale_m,
+        p.device_unknown_radius_m,
+        p.device_limits["least_sigma_m"],
+        p.device_limits["unknown_outlier_share"],
+    )
+
+
+def _made(
+    claims: Claims, share: Floats, scale_m: Floats, piece: Ints, component: Floats, corner_m: Floats = _NO_CORNERS
+) -> Made:
+    return Made(
         claims.call,
         claims.order,
         claims.latitude_deg,
         claims.longitude_deg,
-        _aged_share(share, claims.age_s, p),
+        share,
         scale_m,
         claims.exponent,
+        piece,
+        component,
+        corner_m,
     )
-    return Made(pieces, blocks, np.zeros((0, 2)))
 
 
-def _aged_share(share: Floats, age_s: Floats, p: Parameters) -> Floats:
+@inlined
+def _aged_share(share: float, age_s: float, t: _Movement) -> float:
     """Outlier share after `age_s`: grows towards `stale_outlier_share`, which it never passes for its age alone."""
-    grown = 1 - np.exp(-np.maximum(age_s - p.time["fresh_s"], 0.0) / p.time["stale_growth_s"])
-    result: Floats = share + np.maximum(p.time["stale_outlier_share"] - share, 0.0) * grown
-    return result
+    if age_s <= t.fresh_s or share >= t.stale_outlier_share:
+        return share
+    return share + (t.stale_outlier_share - share) * (1.0 - math.exp(-(age_s - t.fresh_s) / t.stale_growth_s))
 
 
-def _moved(age_s: Floats, p: Parameters) -> list[tuple[Floats, Floats]]:
-    """(weight, variance in square metres along one axis) of each way to have moved in `age_s`."""
-    t = p.time
-    if not (age_s > t["fresh_s"]).any():
-        return [(np.ones_like(age_s), np.zeros_like(age_s))]
-    away = np.where(age_s > t["fresh_s"], age_s, 0.0)
-    walking = np.where(away > 0, t["walking_weight"], 0.0)
-    vehicle = np.where(away > 0, 1 - t["still_weight"] - t["walking_weight"], 0.0)
-    return [
-        (1 - walking - vehicle, np.zeros_like(away)),
-        (walking, (t["walking_m_s"] * away) ** 2 / 2),
-        (vehicle, (t["vehicle_m_s"] * away) ** 2 / 2),
-    ]
-
-
-def _typical_movement_m(age_s: Floats, p: Parameters) -> Floats:
+@inlined
+def _typical_movement_m(age_s: float, t: _Movement) -> float:
     """Root of the mean square movement along one axis, metres: what soft edges grow by."""
-    return np.sqrt(sum((w * v for w, v in _moved(age_s, p)), np.zeros_like(age_s)))
+    if age_s <= t.fresh_s:
+        return 0.0
+    vehicle_weight = 1.0 - t.still_weight - t.walking_weight
+    walked, driven = t.walking_m_s * age_s, t.vehicle_m_s * age_s
+    return math.sqrt((t.walking_weight * walked * walked + vehicle_weight * driven * driven) / 2.0)
 
 
-def _gaussians(
-    piece: Ints, weight: Floats, major_m: Floats, minor_m: Floats, axis_deg: Floats, extra_m2: Floats
-) -> _Block:
-    angle = np.radians(axis_deg)
-    s, c = np.sin(angle), np.cos(angle)
-    a, b = major_m**2, minor_m**2
-    columns = {
-        "variance_e_m2": a * s * s + b * c * c + extra_m2,
-        "covariance_m2": np.where(a == b, 0.0, (a - b) * s * c),
-        "variance_n_m2": a * c * c + b * s * s + extra_m2,
-    }
-    return _Block(piece, Family.GAUSSIAN, weight, dict(columns))
+@inlined
+def _put_gaussian(row: Floats, weight: float, major_m: float, minor_m: float, axis_deg: float, extra_m2: float) -> None:
+    """Writes a Gaussian component."""
+    angle = math.radians(axis_deg)
+    s, c = math.sin(angle), math.cos(angle)
+    a, b = major_m * major_m, minor_m * minor_m
+    row[FAMILY], row[WEIGHT], row[HALF_OPENING] = _GAUSSIAN, weight, 180.0
+    if a == b:
+        row[VARIANCE_E], row[VARIANCE_N] = a + extra_m2, a + extra_m2
+    else:
+        row[VARIANCE_E], row[VARIANCE_N] = a * s * s + b * c * c + extra_m2, a * c * c + b * s * s + extra_m2
+        row[COVARIANCE] = (a - b) * s * c
+
+
+@inlined
+def _put_disc(row: Floats, radius_m: float, soft_m: float) -> None:
+    """Writes a soft disc."""
+    row[FAMILY], row[WEIGHT], row[HALF_OPENING] = _RING, 1.0, 180.0
+    row[OUTER], row[INNER_SOFT], row[OUTER_SOFT], row[OPENING_SOFT] = radius_m, soft_m, soft_m, 1.0
 
 
 def of_ellipses(claims: EllipseClaims, p: Parameters) -> Made:
     """Core and tail of each device's circle or ellipse, widened by movement."""
-    m = claims.method
-    known = ~np.isnan(claims.sigma_major_m)
-    # The wide radius assumed for an unknown one is meant at 95 %: 2.4477 sigma.
-    assumed = p.device_unknown_radius_m[m] / math.sqrt(-2 * math.log(0.05))
-    least = p.device_limits["least_sigma_m"]
-    # A radius at a confidence of nearly 0 says nothing: as wide as the globe is wide enough.
-    major = np.clip(np.where(known, claims.sigma_major_m, assumed), least, MOST_SIGMA_M)
-    minor = np.clip(np.where(known, claims.sigma_minor_m, assumed), least, MOST_SIGMA_M)
-    blocks = []
-    tail = p.device_tail_weight[m]
-    index = np.arange(len(m))
-    for part, factor in ((1 - tail, p.device_core_factor[m]), (tail, p.device_tail_factor[m])):
-        for weight, variance in _moved(claims.age_s, p):
-            at = np.nonzero(weight > 0)[0]
-            if len(at):
-                w, f = (part * weight)[at], factor[at]
-                blocks.append(
-                    _gaussians(index[at], w, major[at] * f, minor[at] * f, claims.orientation_deg[at], variance[at])
-                )
-    share = np.where(
-        known,
-        p.device_outlier_share[m],
-        np.maximum(p.device_outlier_share[m], p.device_limits["unknown_outlier_share"]),
-    )
-    scale = np.maximum(p.device_outlier_scale_m[m], 3 * major)
-    return _made(claims, share, scale, blocks, p)
+    n = len(claims.call)
+    component, piece = np.zeros((6 * n, len(COMPONENT_COLUMNS))), np.empty(6 * n, np.int64)
+    share, scale = np.empty(n), np.empty(n)
+    sigmas = np.stack((claims.sigma_major_m, claims.sigma_minor_m, claims.orientation_deg, claims.age_s))
+    count = _put_ellipses(sigmas, claims.method, _widths(p), _movement(p), component, piece, share, scale)
+    return _made(claims, share, scale, piece[:count], component[:count])
+
+
+@compiled
+def _put_ellipses(
+    sigmas: Floats,
+    method: Ints,
+    w: _Widths,
+    t: _Movement,
+    component: Floats,
+    piece: Ints,
+    share: Floats,
+    scale_m: Floats,
+) -> int:
+    """Writes the components of ellipses (4, n): half axes of one sigma, orientation, age; their number."""
+    count = 0
+    vehicle_weight = 1.0 - t.still_weight - t.walking_weight
+    for i in range(len(method)):
+        m = method[i]
+        major, minor, axis, age = sigmas[0, i], sigmas[1, i], sigmas[2, i], sigmas[3, i]
+        known = not math.isnan(major)
+        if not known:
+            # The wide radius assumed for an unknown one is meant at 95 %: 2.4477 sigma.
+            major = minor = w.unknown_radius_m[m] / math.sqrt(-2.0 * math.log(0.05))
+        # A radius at a confidence of nearly 0 says nothing: as wide as the globe is wide enough.
+        major = min(max(major, w.least_sigma_m), MOST_SIGMA_M)
+        minor = min(max(minor, w.least_sigma_m), MOST_SIGMA_M)
+        for part in range(2):
+            weight = w.tail_weight[m] if part else 1.0 - w.tail_weight[m]
+            factor = w.tail_factor[m] if part else w.core_factor[m]
+            for way in range(3 if age > t.fresh_s else 1):
+                chance, speed = 1.0, 0.0
+                if age > t.fresh_s:
+                    chance = (t.still_weight, t.walking_weight, vehicle_weight)[way]
+                    speed = (0.0, t.walking_m_s, t.vehicle_m_s)[way]
+                if weight * chance > 0.0:
+                    moved = (speed * age) ** 2 / 2.0
+                    _put_gaussian(component[count], weight * chance, major * factor, minor * factor, axis, moved)
+                    piece[count] = i
+                    count += 1
+        wrong = w.outlier_share[m] if known else max(w.outlier_share[m], w.unknown_outlier_share)
+        share[i] = _aged_share(wrong, age, t)
+        scale_m[i] = max(w.outlier_scale_m[m], 3.0 * major)
+    return count
+
+
+@compiled
+def _age(share: Floats, age_s: Floats, t: _Movement, soft_m: Floats) -> None:
+    """Ages outlier shares (n,) in place; writes the logistic width that movement gives an edge to `soft_m` (n,)."""
+    for i in range(len(share)):
+        share[i] = _aged_share(share[i], age_s[i], t)
+        soft_m[i] = _typical_movement_m(age_s[i], t) * LOGISTIC_WIDTH
+
+
+@compiled
+def _put_discs(component: Floats, chosen: Bools, radius_m: Floats, soft_share: float) -> None:
+    """Writes soft discs to the chosen rows."""
+    for i in range(len(chosen)):
+        if chosen[i]:
+            component[i] = 0.0
+            _put_disc(component[i], radius_m[i], radius_m[i] * soft_share / 2.0)
+
+
+def of_bands(claims: BandClaims, p: Parameters) -> Made:
+    """Arc bands, with soft edges."""
+    n = len(claims.call)
+    soft = p.device_limits["shape_soft_share"]
+    share = _shape_share(p.device_outlier_share[claims.method], claims.confidence)
+    moved = np.empty(n)
+    _age(share, claims.age_s, _movement(p), moved)
+    width = np.hypot((claims.outer_m - claims.inner_m) * soft / 4, moved)
+    component = np.zeros((n, len(COMPONENT_COLUMNS)))
+    component[:, FAMILY], component[:, WEIGHT] = _RING, 1.0
+    component[:, INNER], component[:, OUTER] = claims.inner_m, claims.outer_m
+    component[:, INNER_SOFT] = component[:, OUTER_SOFT] = np.maximum(width, 1.0)
+    component[:, AZIMUTH], component[:, HALF_OPENING] = claims.azimuth_deg, claims.half_opening_deg
+    component[:, OPENING_SOFT] = np.maximum(claims.half_opening_deg * soft / 4, 0.5)
+    scale = np.maximum(p.device_outlier_scale_m[claims.method], claims.outer_m)
+    return _made(claims, share, scale, np.arange(n), component)
 
 
 def _shape_share(share: Floats, confidence: Floats) -> Floats:
@@ -237,186 +390,161 @@ def _shape_share(share: Floats, confidence: Floats) -> Floats:
     return 1 - (1 - share) * confidence
 
 
-def of_bands(claims: BandClaims, p: Parameters) -> Made:
-    """Arc bands, with soft edges."""
-    soft = p.device_limits["shape_soft_share"]
-    moved = _typical_movement_m(claims.age_s, p) * math.sqrt(3) / math.pi
-    width = np.hypot((claims.outer_m - claims.inner_m) * soft / 4, moved)
-    block = _Block(
-        np.arange(len(claims.call)),
-        Family.RING,
-        np.ones(len(claims.call)),
-        {
-            "inner_m": claims.inner_m,
-            "outer_m": claims.outer_m,
-            "inner_soft_m": np.maximum(width, 1.0),
-            "outer_soft_m": np.maximum(width, 1.0),
-            "azimuth_deg": claims.azimuth_deg,
-            "half_opening_deg": claims.half_opening_deg,
-            "opening_soft_deg": np.maximum(claims.half_opening_deg * soft / 4, 0.5),
-        },
-    )
-    share = _shape_share(p.device_outlier_share[claims.method], claims.confidence)
-    return _made(claims, share, np.maximum(p.device_outlier_scale_m[claims.method], claims.outer_m), [block], p)
-
-
 def of_polygons(claims: PolygonClaims, p: Parameters) -> Made:
     """Polygons, with soft edges."""
     n = len(claims.call)
-    reach = np.zeros(n)
     distance = np.hypot(claims.corner_e_m, claims.corner_n_m)
-    reach = np.maximum.reduceat(distance, claims.first_corner) if n else reach
-    moved = _typical_movement_m(claims.age_s, p) * math.sqrt(3) / math.pi
-    soft = np.maximum(np.hypot(reach * p.device_limits["shape_soft_share"] / 4, moved), 1.0)
-    block = _Block(
-        np.arange(n),
-        Family.POLYGON,
-        np.ones(n),
-        {
-            # The support of any component is read from outer_m; for a polygon it is the farthest corner.
-            "outer_m": reach,
-            "inner_soft_m": soft,
-            "outer_soft_m": soft,
-            "first_corner": claims.first_corner,
-            "corners": claims.corners,
-        },
-    )
+    reach = np.maximum.reduceat(distance, claims.first_corner) if n else np.zeros(0)
+    edge = reach * p.device_limits["shape_soft_share"] / 4
+    component = np.zeros((n, len(COMPONENT_COLUMNS)))
+    component[:, FAMILY], component[:, WEIGHT], component[:, HALF_OPENING] = _POLYGON, 1.0, 180.0
+    # The support of any component is read from its outer radius; for a polygon it is the farthest corner.
+    component[:, OUTER] = reach
     share = _shape_share(p.device_outlier_share[claims.method], claims.confidence)
-    made = _made(claims, share, np.maximum(p.device_outlier_scale_m[claims.method], 2 * reach), [block], p)
-    made.corner_m = np.stack((claims.corner_e_m, claims.corner_n_m), axis=1)
-    return made
-
-
-def cell_range_m(claims: CellClaims, p: Parameters) -> Floats:
-    """Range of each cell, (n,) metres: as stated or the radio's default, grown where samples are few."""
-    s = p.cell_shape
-    single = (claims.step == CellFallback.SECTOR) | (claims.step == CellFallback.CENTROID)
-    single |= claims.step == CellFallback.PHYSICAL_IDENTITY
-    stated = np.where(np.isnan(claims.range_m), p.cell_default_range_m[claims.radio], claims.range_m)
-    samples = np.where(claims.samples > 0, claims.samples, s["unknown_samples"])
-    counted = single & (claims.step != CellFallback.SECTOR) & ~np.isnan(claims.range_m)
-    grown = np.where(counted, stated * np.sqrt(1 + s["few_samples"] / samples), stated)
-    grown = np.where(claims.neighbour & single, grown * s["neighbour_range_factor"], grown)
-    longest = np.where(single, p.cell_longest_range_m[claims.radio], np.inf)
-    return np.clip(grown, s["least_range_m"], longest)
+    moved = np.empty(n)
+    _age(share, claims.age_s, _movement(p), moved)
+    component[:, INNER_SOFT] = component[:, OUTER_SOFT] = np.maximum(np.hypot(edge, moved), 1.0)
+    component[:, FIRST_CORNER], component[:, CORNERS] = claims.first_corner, claims.corners
+    scale = np.maximum(p.device_outlier_scale_m[claims.method], 2 * reach)
+    corner = np.stack((claims.corner_e_m, claims.corner_n_m), axis=1)
+    return _made(claims, share, scale, np.arange(n), component, corner)
 
 
 def of_cells(claims: CellClaims, p: Parameters) -> Made:
     """Where a phone is that hears each cell: sectors, timing bands, clouds around centroids, wide discs."""
-    s = p.cell_shape
-    reach = cell_range_m(claims, p)
-    moved = _typical_movement_m(claims.age_s, p)
-    timed = ~np.isnan(claims.timing_advance) & (claims.step <= CellFallback.PHYSICAL_IDENTITY)
-    # A delay beyond what the radio can serve is a wrong reading, not a place.
-    delay = claims.timing_advance * p.cell_timing_step_m[claims.radio]
-    timed &= np.nan_to_num(delay, nan=np.inf) <= p.cell_longest_range_m[claims.radio] * 1.1
-    sector = claims.step == CellFallback.SECTOR
-    cloud = ((claims.step == CellFallback.CENTROID) | (claims.step == CellFallback.PHYSICAL_IDENTITY)) & ~timed
-    blocks = [
-        *_clouds(np.nonzero(cloud)[0], reach, moved, p),
-        _areas_served(np.nonzero(sector & ~timed)[0], claims, reach, moved, p),
-        _timing_bands(np.nonzero(timed)[0], claims, reach, moved, p),
-        _discs(np.nonzero(~cloud & ~sector & ~timed)[0], reach, moved, s["aggregate_soft_share"]),
-    ]
-    # Rows of few observations are wrong more often, as their ranges are too short.
-    centroid = claims.step == CellFallback.CENTROID
-    few = np.sqrt(1 + s["few_samples"] / np.where(claims.samples > 0, claims.samples, s["unknown_samples"]))
-    share = p.step_outlier_share[claims.step] * np.where(centroid, few, 1.0)
-    extent = np.where(timed, np.maximum(reach, np.nan_to_num(delay)), reach)
-    scale = p.step_outlier_scale_factor[claims.step] * extent
-    return _made(claims, share, np.maximum(scale, 3000.0), [b for b in blocks if len(b.piece)], p)
+    n = len(claims.call)
+    component, piece = np.zeros((2 * n, len(COMPONENT_COLUMNS))), np.empty(2 * n, np.int64)
+    share, scale = np.empty(n), np.empty(n)
+    columns = np.stack((claims.range_m, claims.samples, claims.azimuth_deg, claims.timing_advance, claims.age_s))
+    kinds = np.stack((claims.step, claims.radio, claims.neighbour.astype(np.int64)))
+    count = _put_cells(columns, kinds, _shapes(p), _movement(p), component, piece, share, scale)
+    return _made(claims, share, scale, piece[:count], component[:count])
 
 
-def _clouds(at: Ints, reach: Floats, moved: Floats, p: Parameters) -> list[_Block]:
-    s = p.cell_shape
-    zero = np.zeros(len(at))
-    return [
-        _gaussians(at, np.full(len(at), w), reach[at] * f, reach[at] * f, zero, moved[at] ** 2)
-        for w, f in ((1 - s["tail_weight"], s["core_factor"]), (s["tail_weight"], s["tail_factor"]))
-    ]
+@inlined
+def _is_single(step: int) -> bool:
+    """Whether the step names one cell: SECTOR, CENTROID or PHYSICAL_IDENTITY."""
+    return _SECTOR <= step <= _PHYSICAL_IDENTITY
 
 
-def _opening(at: Ints, claims: CellClaims, p: Parameters) -> dict[str, Floats | Ints]:
-    shape = p.cell_shape
-    known = ~np.isnan(claims.azimuth_deg[at])
-    return {
-        "azimuth_deg": np.where(known, claims.azimuth_deg[at], 0.0),
-        "half_opening_deg": np.where(known, shape["half_opening_deg"], 180.0),
-        "opening_soft_deg": np.full(len(at), shape["opening_soft_deg"]),
-    }
+@inlined
+def _cell_range_m(range_m: float, samples: float, step: int, radio: int, neighbour: int, s: _Shapes) -> float:
+    """Range of a cell, metres: as stated or the radio's default, grown where samples are few."""
+    single, stated = _is_single(step), not math.isnan(range_m)
+    reach = range_m if stated else s.default_range_m[radio]
+    if single and step != _SECTOR and stated:
+        reach *= math.sqrt(1.0 + s.few_samples / samples)
+    if single and neighbour:
+        reach *= s.neighbour_range_factor
+    reach = max(reach, s.least_range_m)
+    return min(reach, s.longest_range_m[radio]) if single else reach
 
 
-def _areas_served(at: Ints, claims: CellClaims, reach: Floats, moved: Floats, p: Parameters) -> _Block:
-    """Around a mast, in the direction of its sector where it is known, out to a soft range."""
-    s = p.cell_shape
-    outer = reach[at]
-    soft = np.hypot(outer * s["range_soft_share"] * 0.5, moved[at] * math.sqrt(3) / math.pi)
-    # The range is where hardly anyone is left: the soft edge's middle lies below it.
-    columns: dict[str, Floats | Ints] = {
-        "outer_m": outer * (1 - s["range_soft_share"]),
-        "inner_soft_m": soft,
-        "outer_soft_m": soft,
-    }
-    return _Block(at, Family.RING, np.ones(len(at)), columns | _opening(at, claims, p))
+@compiled
+def _put_cells(
+    columns: Floats,
+    kinds: Ints,
+    s: _Shapes,
+    t: _Movement,
+    component: Floats,
+    piece: Ints,
+    share: Floats,
+    scale_m: Floats,
+) -> int:
+    """Writes the components of cells; their number.
+
+    `columns` (5, n): range, samples, azimuth, timing advance, age; `kinds` (3, n): step, radio, neighbour.
+    """
+    count = 0
+    for i in range(kinds.shape[1]):
+        step, radio, neighbour = kinds[0, i], kinds[1, i], kinds[2, i]
+        azimuth, age = columns[2, i], columns[4, i]
+        samples = columns[1, i] if columns[1, i] > 0 else s.unknown_samples
+        reach = _cell_range_m(columns[0, i], samples, step, radio, neighbour, s)
+        moved = _typical_movement_m(age, t)
+        delay = columns[3, i] * s.timing_step_m[radio]
+        # A delay beyond what the radio can serve is a wrong reading, not a place.
+        timed = step <= _PHYSICAL_IDENTITY and delay <= s.longest_range_m[radio] * 1.1
+        extent = reach
+        row = component[count]
+        piece[count] = i
+        if timed:
+            _put_timing_band(row, delay, reach, moved, step, radio, s)
+            _put_opening(row, azimuth, s)
+            extent = max(reach, delay)
+        elif step == _SECTOR:
+            # The range is where hardly anyone is left: the soft edge's middle lies below it.
+            _put_disc(
+                row,
+                reach * (1.0 - s.range_soft_share),
+                math.hypot(reach * s.range_soft_share * 0.5, moved * LOGISTIC_WIDTH),
+            )
+            _put_opening(row, azimuth, s)
+        elif _is_single(step):
+            _put_gaussian(row, 1.0 - s.tail_weight, reach * s.core_factor, reach * s.core_factor, 0.0, moved * moved)
+            count += 1
+            tail = reach * s.tail_factor
+            _put_gaussian(component[count], s.tail_weight, tail, tail, 0.0, moved * moved)
+            piece[count] = i
+        else:
+            _put_disc(row, reach, math.hypot(reach * s.aggregate_soft_share / 2.0, moved * LOGISTIC_WIDTH))
+        count += 1
+        # Rows of few observations are wrong more often, as their ranges are too short.
+        few = math.sqrt(1.0 + s.few_samples / samples) if step == _CENTROID else 1.0
+        share[i] = _aged_share(s.outlier_share[step] * few, age, t)
+        scale_m[i] = max(s.outlier_scale_factor[step] * extent, LEAST_CELL_SCALE_M)
+    return count
 
 
-def _timing_bands(at: Ints, claims: CellClaims, reach: Floats, moved: Floats, p: Parameters) -> _Block:
-    """Bands that a timing advance gives: the way is at most the delay, less what reflections add."""
-    s = p.cell_shape
-    step = p.cell_timing_step_m[claims.radio[at]]
-    delay = claims.timing_advance[at] * step
+@inlined
+def _put_opening(row: Floats, azimuth_deg: float, s: _Shapes) -> None:
+    """Narrows a ring to the sector that an antenna serves, where its direction is known."""
+    row[OPENING_SOFT] = s.opening_soft_deg
+    if not math.isnan(azimuth_deg):
+        row[AZIMUTH], row[HALF_OPENING] = azimuth_deg, s.half_opening_deg
+
+
+@inlined
+def _put_timing_band(
+    row: Floats, delay_m: float, reach_m: float, moved_m: float, step: int, radio: int, s: _Shapes
+) -> None:
+    """Writes the band that a timing advance gives: the way is at most the delay, less what reflections add."""
+    width = s.timing_step_m[radio]
     # A centroid stands off its mast by an unknown way: the band is blurred by it.
-    off = np.where(claims.step[at] == CellFallback.SECTOR, 0.0, reach[at] * s["mast_offset_share"])
-    width = math.sqrt(3) / math.pi
-    outer_soft = np.hypot(np.hypot(s["timing_soft_m"], off * width), moved[at] * width)
-    inner_soft = np.hypot(np.hypot(s["timing_excess_m"] / 2, off * width), moved[at] * width)
-    inner = np.maximum(delay - step / 2 - s["timing_excess_m"], 0.0)
-    columns: dict[str, Floats | Ints] = {
-        # A hole that is narrower than its own blur is no hole.
-        "inner_m": np.where(inner > inner_soft, inner, 0.0),
-        "outer_m": delay + step / 2,
-        "inner_soft_m": inner_soft,
-        "outer_soft_m": outer_soft,
-    }
-    return _Block(at, Family.RING, np.ones(len(at)), columns | _opening(at, claims, p))
-
-
-def _discs(at: Ints, radius_m: Floats, moved: Floats, soft_share: float) -> _Block:
-    soft = np.hypot(radius_m[at] * soft_share / 2, moved[at] * math.sqrt(3) / math.pi)
-    columns: dict[str, Floats | Ints] = {
-        "outer_m": radius_m[at],
-        "inner_soft_m": soft,
-        "outer_soft_m": soft,
-        "half_opening_deg": np.full(len(at), 180.0),
-        "opening_soft_deg": np.ones(len(at)),
-    }
-    return _Block(at, Family.RING, np.ones(len(at)), columns)
+    off = 0.0 if step == _SECTOR else reach_m * s.mast_offset_share
+    blur = math.hypot(off * LOGISTIC_WIDTH, moved_m * LOGISTIC_WIDTH)
+    inner_soft = math.hypot(s.timing_excess_m / 2.0, blur)
+    inner = max(delay_m - width / 2.0 - s.timing_excess_m, 0.0)
+    row[FAMILY], row[WEIGHT], row[HALF_OPENING] = _RING, 1.0, 180.0
+    # A hole that is narrower than its own blur is no hole.
+    row[INNER], row[OUTER] = inner if inner > inner_soft else 0.0, delay_m + width / 2.0
+    row[INNER_SOFT], row[OUTER_SOFT] = inner_soft, math.hypot(s.timing_soft_m, blur)
 
 
 def of_lines(claims: LineClaims, p: Parameters) -> Made:
     """Records' places, by class of service and placement. Lines do not move: they do not age."""
     sigma = np.where(np.isnan(claims.sigma_m), p.placement_sigma_m[claims.placement], claims.sigma_m)
-    campus = claims.kind == LINE_KINDS.index("campus")
+    campus = claims.kind == _CAMPUS
     sigma = np.where(campus, np.hypot(sigma, p.line_limits["campus_sigma_m"]), sigma)
     sigma = np.clip(sigma, p.device_limits["least_sigma_m"], MOST_SIGMA_M)
+    n = len(claims.call)
+    component = np.zeros((n, len(COMPONENT_COLUMNS)))
+    component[:, WEIGHT], component[:, HALF_OPENING] = 1.0, 180.0
+    component[:, VARIANCE_E] = component[:, VARIANCE_N] = sigma**2
     mast = (claims.kind == _MAST) & np.isnan(claims.sigma_m)
-    at, disc = np.nonzero(~mast)[0], np.nonzero(mast)[0]
-    zero = np.zeros(len(at))
-    blocks = [_gaussians(at, np.ones(len(at)), sigma[at], sigma[at], zero, zero)]
-    if len(disc):
-        radius = np.full(len(mast), p.line_limits["mast_range_m"])
-        blocks.append(_discs(disc, radius, np.zeros(len(mast)), p.cell_shape["aggregate_soft_share"]))
+    _put_discs(component, mast, np.full(n, p.line_limits["mast_range_m"]), p.cell_shape["aggregate_soft_share"])
     share = p.line_outlier_share[claims.kind]
     scale = np.maximum(p.line_outlier_scale_m[claims.kind], 3 * sigma)
-    return _made(claims, share, scale, [b for b in blocks if len(b.piece)], p)
+    return _made(claims, share, scale, np.arange(n), component)
 
 
 def of_plans(claims: PlanClaims, p: Parameters) -> Made:
     """Discs of countries."""
     n = len(claims.call)
-    block = _discs(np.arange(n), claims.radius_m, np.zeros(n), p.cell_shape["aggregate_soft_share"])
+    component = np.zeros((n, len(COMPONENT_COLUMNS)))
+    _put_discs(component, np.ones(n, bool), claims.radius_m, p.cell_shape["aggregate_soft_share"])
     share = np.full(n, p.line_limits["plan_outlier_share"])
-    return _made(claims, share, claims.radius_m, [block], p)
+    return _made(claims, share, claims.radius_m, np.arange(n), component)
 
 
 def gather(made: list[Made]) -> tuple[Densities, Ints]:
@@ -427,42 +555,39 @@ def gather(made: list[Made]) -> tuple[Densities, Ints]:
     ValueError
         There is no piece at all.
     """
-    made = [m for m in made if len(m.pieces.call)]
-    pieces = _Pieces(*(np.concatenate([getattr(m.pieces, f.name) for m in made]) for f in fields(_Pieces)))
-    # By what they say, not by when they came: sums of the same pieces have the same bits in any order.
-    sorting = np.lexsort(
-        (
-            pieces.order,
-            pieces.exponent,
-            pieces.outlier_scale_m,
-            pieces.outlier_share,
-            pieces.longitude_deg,
-            pieces.latitude_deg,
-            pieces.call,
-        )
+    made = [m for m in made if len(m.call)]
+    pieces = np.concatenate(
+        [
+            np.stack((m.order, m.exponent, m.outlier_scale_m, m.outlier_share, m.longitude_deg, m.latitude_deg, m.call))
+            for m in made
+        ],
+        axis=1,
     )
+    # By what they say, not by when they came: sums of the same pieces have the same bits in any order.
+    sorting = np.lexsort(tuple(pieces))
     place = np.empty(len(sorting), np.int64)
     place[sorting] = np.arange(len(sorting))
-    first_piece = np.cumsum([0] + [len(m.pieces.call) for m in made])
-    first_corner = np.cumsum([0] + [len(m.corner_m) for m in made])
-    blocks = [(i, b) for i, m in enumerate(made) for b in m.blocks]
-    piece = np.concatenate([place[b.piece + first_piece[i]] for i, b in blocks])
-    rows = np.argsort(piece, kind="stable")
-    component = np.zeros((len(piece), len(COMPONENT_COLUMNS)))
-    component[:, HALF_OPENING] = 180.0
-    start = 0
-    for i, b in blocks:
-        part = slice(start, start + len(b.piece))
-        start += len(b.piece)
-        component[part, FAMILY], component[part, WEIGHT] = float(b.family), b.weight
-        for name, values in b.columns.items():
-            component[part, _NUMBER[name]] = values
-        if b.family is Family.POLYGON:
-            component[part, FIRST_CORNER] += first_corner[i]
+    piece, component, corner = [], [], []
+    first_piece = first_corner = 0
+    for m in made:
+        piece.append(place[m.piece + first_piece])
+        if first_corner and len(m.corner_m):
+            m.component[:, FIRST_CORNER] += first_corner
+        component.append(m.component)
+        corner.append(m.corner_m)
+        first_piece, first_corner = first_piece + len(m.call), first_corner + len(m.corner_m)
+    pieces = pieces[:, sorting]
+    of_component = np.concatenate(piece)
+    rows = np.argsort(of_component, kind="stable")
     densities = Densities(
-        **{f.name: getattr(pieces, f.name)[sorting] for f in fields(_Pieces) if f.name != "order"},
-        piece=piece[rows],
-        component=component[rows],
-        corner_m=np.concatenate([m.corner_m for m in made]),
+        pieces[6].astype(np.int64),
+        pieces[5],
+        pieces[4],
+        pieces[3],
+        pieces[2],
+        pieces[1],
+        of_component[rows],
+        np.concatenate(component)[rows],
+        np.concatenate(corner),
     )
-    return densities, pieces.order[sorting]
+    return densities, pieces[0].astype(np.int64)

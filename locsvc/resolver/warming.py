@@ -32,9 +32,11 @@ def _calls() -> list[model.Call]:
     corners = (here, model.LatLng(53.0, -6.99), model.LatLng(53.01, -6.99))
     gnss, wifi = model.PositioningMethod.GNSS, model.PositioningMethod.WIFI
     scan = model.CellScan(model.CellMeasurement(model.Radio.LTE, "272", "01", 1, 257))
+    mast = model.LineRecord(class_of_service=model.ClassOfService.WIRELESS_PHASE1, position=here)
     contents: tuple[tuple[model.EvidenceContent, ...], ...] = (
         (scan, model.DeviceReport(model.Circle(here, 50.0), 0.9, gnss), model.LineLookup("+353209100000")),
         tuple(model.DeviceReport(model.Circle(p, 50.0), 0.9, m) for p, m in ((here, gnss), (there, wifi))),
+        (model.LineLookup(record=mast),),
         (
             model.DeviceReport(model.ArcBand(here, 500.0, 800.0, 20.0, 90.0), 0.9),
             model.DeviceReport(model.Ellipse(here, 80.0, 40.0, 30.0), 0.9),
