@@ -29,7 +29,15 @@ _ROOTS = {
 _HELD_ERROR = "urn:ietf:params:xml:ns:geopriv:held"
 _SIGNATURES = (
     # A"ML=1;... as text, and the same packed in seven bits as octets, hexadecimal or base64.
-    ("aml", re.compile(r'\s*A["\u201c\u201d]?ML=|AQ\x93|\s*41 ?51 ?93|\s*QVGT', re.IGNORECASE)),
+    (
+        "aml",
+        re.compile(
+            r"""\s*["']?A(?:\\?["']{1,2}|[\u201c\u201d\u2033]|\xe2\x80[\x9c\x9d\xb3]|&quot;|&#34;|%22)?ML"""
+            r" ?(?:=|%3D) ?[1-3]"
+            r"|\s*A\"ML=|AQ\x93|\s*41 ?51 ?93|\s*QVGT",
+            re.IGNORECASE,
+        ),
+    ),
     ("aml", re.compile(r"\s*(?:\?|v=\d)[^\s<]*&?(?:location_latitude|device_number|location_time)=", re.ASCII)),
     ("access-network", re.compile(r"\s*(?:P-Access-Network-Info|Cellular-Network-Info)[ \t]*:", re.IGNORECASE)),
     ("access-network", re.compile(r"\s*3GPP-(?:GERAN|UTRAN|E-UTRAN|NR)[A-Z0-9-]*[ \t]*;", re.IGNORECASE)),
@@ -45,6 +53,10 @@ _SIGNATURES = (
     ("ali", re.compile(r"\s*\x02|[^\r\n]{0,40}[\r\n]{1,2}[ \t]*\(\d{3}\) ?\d{3}-\d{4}[ \t]", re.ASCII)),
 )
 _JSON = re.compile(r"\s*[\[{]")
+# Members of the 5G core's JSON (TS 29.571, TS 29.572).
+_SHAPE_NAMES = re.compile(
+    r'"(?:shape|point|pointList|locationEstimate|geographicalInformation|geodeticInformation|(?:nr|eutra)Location)"\s*:'
+)
 _HEXADECIMAL = re.compile(r"\s*(?:0x)?((?:[0-9A-Fa-f]{2}[ \t:]?){7,91})\s*")
 _MOST_GAD_OCTETS = 91
 
@@ -67,17 +79,18 @@ def recognised(message: bytes | str) -> str | None:
     # These have no signature of their own: they are what they are read as, if nothing is odd then.
     candidates = []
     if _JSON.match(text):
-        candidates = ["aml"]
+        candidates = ["gad"] if _SHAPE_NAMES.search(text) else ["aml"]
     elif _HEXADECIMAL.fullmatch(text) or (len(message) <= _MOST_GAD_OCTETS and not text.isprintable()):
         candidates = ["gad"]
     elif len(message) >= 480:
         candidates = ["ali"]
-    return next((name for name in candidates if _is_read(name, message)), None)
+    plain = _JSON.match(text) is None
+    return next((name for name in candidates if _is_read(name, message, without_a_doubt=plain)), None)
 
 
-def _is_read(name: str, message: bytes | str) -> bool:
+def _is_read(name: str, message: bytes | str, *, without_a_doubt: bool) -> bool:
     try:
         reading = messages.read(name, message)
     except Unreadable:
         return False
-    return bool(reading.evidence) and (name != "gad" or not reading.warnings)
+    return bool(reading.evidence) and not (name == "gad" and without_a_doubt and reading.warnings)
