@@ -34,7 +34,7 @@ _AHEAD_S = 60.0
 MAX_LOCATIONS = 100
 # RFC 5491 section 3.3: the device's location first, then a tuple's; a person's is the last resort.
 _RANKS = {"device": 0, "tuple": 1, "person": 2, "": 3}
-_WRAPPERS = frozenset({"status", "location-info", "location"})
+_WRAPPERS = frozenset({"status", "location"})
 _NUMBER = re.compile(r"(?:tel|sips?|pres|im):(\+[0-9().-]{2,30})(?:[@;?].*)?", re.IGNORECASE | re.ASCII | re.DOTALL)
 _LOCAL_NUMBER = re.compile(r"tel:([0-9().-]{3,30})(?:;.*)?", re.IGNORECASE | re.ASCII | re.DOTALL)
 
@@ -153,11 +153,13 @@ class _Gathering:
         name = name_of(element, self.notes)
         if name in _WRAPPERS:
             self.visit_children(element, holder, place)
+        elif name == "location-info":
+            self._visit_descriptions(element, holder, place)
         elif name in ("geopriv", "Location"):
             self.visit_children(element, holder, self._new_place(holder))
         elif name in READERS:
             if self._may_take(name):
-                (place or self._place(holder)).shapes.append((name, element))
+                self._take_shape(name, element, place or self._place(holder))
         elif name in _RANKS and name:
             self.visit_children(element, _Holder(name), None)
         elif name == "presence":
@@ -185,6 +187,20 @@ class _Gathering:
             # GML has many wrappers around a shape, such as gml:Feature and gml:centerOf.
             self.visit_children(element, holder, place)
         return bool(name)
+
+    def _visit_descriptions(self, element: Element, holder: _Holder, place: _Place | None) -> None:
+        """The shapes and addresses of a location-info; what is neither is told."""
+        for child in element:
+            before = self.taken
+            if not self.visit(child, holder, place) and self.taken == before:
+                self.notes.warn("location-info", xml.local_name(child)[:50], "is not understood: left out")
+
+    def _take_shape(self, name: str, element: Element, place: _Place) -> None:
+        place.shapes.append((name, element))
+        inside = element.find("{*}confidence")
+        if inside is not None:
+            self.notes.warn("confidence", (inside.text or "").strip()[:50], f"belongs behind {name}, not into it: read")
+            place.confidence = confidence_of(inside, self.notes)
 
     def _may_take(self, name: str) -> bool:
         self.taken += 1

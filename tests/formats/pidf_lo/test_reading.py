@@ -477,3 +477,16 @@ def test_large_documents_are_read_in_bounds(message: str) -> None:
     assert len(reading.details) <= 100
     assert len(reading.warnings) <= 101
     assert call_violations(Call(evidence=reading.evidence)) == []
+
+
+def test_a_confidence_in_a_shape_is_the_shapes() -> None:
+    misplaced = CIRCLE.replace("</gs:Circle>", "<con:confidence>67</con:confidence></gs:Circle>")
+    assert misplaced != CIRCLE
+    assert report_of(misplaced).confidence == pytest.approx(0.67)
+    assert warned_of(reading_of(misplaced)) == ["confidence"]
+
+
+def test_what_is_no_shape_is_told() -> None:
+    reading = reading_of('<gml:Envelope srsName="urn:ogc:def:crs:EPSG::4326"><gml:pos>1 2</gml:pos></gml:Envelope>')
+    assert not reading.evidence
+    assert [(w.field, w.value) for w in reading.warnings] == [("location-info", "Envelope")]
