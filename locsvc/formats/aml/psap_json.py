@@ -151,7 +151,7 @@ def _message(pairs: _Pairs, arrived_at: float | None) -> _Message | None:
 def _reading(fields: dict[str, str], found: Findings) -> Reading | None:
     if fields.keys() >= _TEXT_KEYS:
         return _of_text_keys(fields, found)
-    if "location_latitude" not in fields:
+    if not fields.get("location_latitude"):
         sms = next((value for value in fields.values() if text.is_text(value)), None)
         if sms is not None:
             number = telephone_of(found, "device_number", fields.get("device_number", ""))
@@ -187,11 +187,16 @@ def _fields(pairs: _Pairs, found: Findings) -> dict[str, str]:
     if len(pairs) > MAX_FIELDS:
         found.warn("", "", f"more than {MAX_FIELDS} fields; the rest is left out")
     for name, value in pairs[:MAX_FIELDS]:
-        if not isinstance(value, str):
-            # true, false, null and what lies inside is no value of a field.
+        if not isinstance(value, str) and value is not None:
+            # true, false and what lies inside is no value of a field.
             continue
         snake = _CAMEL.sub("_", name[:64]).lower()
         known = _NAMES.get(snake, snake) if snake not in kept else snake
+        if value is None:
+            # Nothing is said, but by its name the message is one.
+            if known in _TELLING:
+                fields.setdefault(known, "")
+            continue
         # The space before a number may be the plus that nobody encoded.
         found.put(fields, known, value if known == "device_number" else value.strip(), contradicted)
     found.take_out(fields, contradicted)

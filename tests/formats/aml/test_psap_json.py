@@ -203,3 +203,9 @@ def test_identities_are_masked_everywhere() -> None:
     assert IMSI not in shown
     assert IMEI not in shown
     assert "001011*********" in shown
+
+
+def test_a_message_of_nulls_says_no_location() -> None:
+    reading = read('{"location_latitude": null, "location_longitude": null, "location_accuracy": null}')
+    assert reading.evidence == ()
+    assert reading.no_location
