@@ -170,6 +170,9 @@ class _Reader:
             self.warn(name, text, "is not MCC, MNC, area and cell in hexadecimal digits; it is not used")
             return None
         mcc, rest = match.groups()
+        if mcc == "000":
+            self.warn(name, text, "is of country 000, which there is not: the cell is not known")
+            return None
         if radio is Radio.UNSPECIFIED:
             radio = self._radio_of(name, text, len(rest))
         area_digits, cell_digits = self._digits(radio, name, text, len(rest))

@@ -228,3 +228,10 @@ def test_anything_is_read_or_unreadable(message: bytes | str) -> None:
         return
     assert bool(reading.no_location) == (not reading.evidence)
     assert call_violations(Call(evidence=reading.evidence)) == []
+
+
+def test_an_identity_of_zeros_is_no_cell() -> None:
+    reading = read("3GPP-E-UTRAN-FDD; utran-cell-id-3gpp=0000000000000000")
+    assert not reading.evidence
+    assert reading.no_location
+    assert "country 000" in str(reading.warnings[0])
