@@ -21,6 +21,7 @@ _HEX = re.compile(r"(?:0[xX])?[0-9A-Fa-f]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _WORD = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]+|[0-9]+")
 _SEPARATORS = str.maketrans("", "", " \t\r\n:")
+_OFFSET = re.compile(r"0{4,8}:?[ \t]+(?=[0-9A-Fa-f]{2}(?:[ \t][0-9A-Fa-f]{2}){3})")
 _LINE_BREAKS = str.maketrans("", "", "\r\n")
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\r\n")
 _WORDS = re.compile(rb"[0-9A-Za-z \t\r\n.,:;()/+_-]+")
@@ -46,7 +47,7 @@ def octets_or_json(message: bytes | str) -> bytes | str:
         text = message.decode("utf-8", "replace")
     else:
         text = message
-    text = text.strip("\ufeff \t\r\n")
+    text = text.strip("\ufeff \t\r\n\"'")
     return text if text[:1] == "{" else octets_of(text)
 
 
@@ -71,7 +72,8 @@ def octets_of(text: str) -> bytes:
     True
     """
     if len(text) <= MOST_TEXT:
-        packed = text.translate(_SEPARATORS)
+        # The first column of a dump says where its octets stand: it is none of them.
+        packed = _OFFSET.sub("", text, 1).translate(_SEPARATORS)
         if _HEX.fullmatch(packed):
             digits = packed[2:] if packed[:2] in ("0x", "0X") else packed
             if digits and len(digits) % 2 == 0:

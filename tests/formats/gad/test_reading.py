@@ -620,3 +620,10 @@ def test_an_ellipse_whose_octets_are_all_printable_is_an_ellipse() -> None:
 @pytest.mark.parametrize("text", ["ECC2DB3d3ig=", "ECC2DB3d3ig", "ECC2\r\nDB3d3ig=\r\n", "\ufeff1020b60c1dddde28"])
 def test_texts_of_octets_are_told_from_words(text: str) -> None:
     assert report_of(gad.read(text.encode())) == report_of(gad.read("1020b60c1dddde28"))
+
+
+@pytest.mark.parametrize(
+    "text", ['"1020b60c1dddde28"', "0000   10 20 b6 0c 1d dd de 28", "00000000: 10 20 b6 0c 1d dd de 28"]
+)
+def test_what_programs_put_round_the_digits_is_left_out(text: str) -> None:
+    assert report_of(gad.read(text)) == report_of(gad.read("1020b60c1dddde28"))
