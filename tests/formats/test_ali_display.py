@@ -400,3 +400,45 @@ def test_the_documented_layout_is_one_and_names_every_field(repository: Path) ->
     layout = ali.Layout.from_toml(example[1])
     assert (layout.name, layout.utc_offset_s) == ("our-site", -25_200.0)
     assert [name for name in FIELDS if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "latitude", "longitude", "radius_m"),
+    [
+        ("(303) 555-0142  WPH2  03/11 10:11\nLAT: 39.7392  LON: -104.9903\nCOF: 25  COP: 90", 39.7392, -104.9903, 25.0),
+        ("(303) 555-0142 10:11 03/11\nWPH2\nLAT +39.7392\nLON -104.9903\nCOF=000040 COP=090", 39.7392, -104.9903, 40.0),
+        ("720-555-0142\nCOS: WPH2\nX: -104.9903 Y: 39.7392 CF: 90% UNC: 35m", 39.7392, -104.9903, 35.0),
+        ("(303) 555-0142 WPH2 03/11 10:11\nLAT 39.7392N LON 104.9903W UNC 300 FT CNF 90", 39.7392, -104.9903, 91.44),
+        ("(303) 555-0142 WPH2\nLAT 39 44 21.12 N LON 104 59 25.08 W UNC 30", 39.7392, -104.9903, 30.0),
+        ("(303) 555-0142 WPH2\nLAT 39.7392 LON 104.9903 UNC 30", 39.7392, -104.9903, 30.0),
+        ("(671) 555-0142 WPH2\nLAT 13.4443 LON 144.7937 UNC 30", 13.4443, 144.7937, 30.0),
+    ],
+)
+def test_names_and_values_behind_a_first_line_of_number_and_class(
+    text: str, latitude: float, longitude: float, radius_m: float
+) -> None:
+    reading = ali.read(text)
+    assert reading.details["layout"] == "tagged"
+    (piece,) = reading.evidence
+    assert isinstance(piece.content, model.DeviceReport)
+    shape = piece.content.shape
+    assert isinstance(shape, model.Circle)
+    assert shape.center.latitude_deg == pytest.approx(latitude, abs=1e-6)
+    assert shape.center.longitude_deg == pytest.approx(longitude, abs=1e-6)
+    assert shape.radius_m == pytest.approx(radius_m)
+    assert piece.content.confidence == 0.9
+
+
+@pytest.mark.parametrize("text", ["(303) 555-0142 NO RECORD FOUND", "(303) 555-0142 10:11 03/11"])
+def test_words_across_the_columns_of_the_class_are_none(text: str) -> None:
+    with pytest.raises(Unreadable, match="no ALI display"):
+        ali.read(f"\x02A001\r{text}\r\x03")
+
+
+def test_a_street_that_begins_as_a_name_is_a_street() -> None:
+    reading = ali.read("(303) 555-0142 RESD\nADDR: 12 LAT STREET\nCITY: UNC HILL ST: CO")
+    (piece,) = reading.evidence
+    assert isinstance(piece.content, model.LineLookup)
+    assert piece.content.record is not None
+    assert piece.content.record.address is not None
+    assert "LAT STREET" in piece.content.record.address.line()

@@ -21,8 +21,18 @@ STX, ETX = "\x02", "\x03"
 MAX_CHARACTERS = 8_000
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _MAX_LINES = 400
+_HEAD_LINES = 6
 # A display with less than a number and a class, or a place, is none of the layout.
 _ENOUGH = 2
+# A number, a class and a place (two): no other layout finds more.
+_ALL = 4
+# What coordinates are called where they have names: a display without may have none, or has them in columns.
+_NAMED_PLACE = re.compile(r"\bLAT|\b[XY][:=]", re.IGNORECASE)
+# In layouts that say nothing of lines the first line of all displays is looked for: a number, and the class behind it.
+_NUMBER_AND_CLASS = re.compile(
+    r"(?<![0-9#])(\([2-9][0-9]{2}\) ?[0-9]{3}-[0-9]{4})(?:[ \t]{1,8}([A-Z0-9]{4})(?![A-Z0-9:/]))?"
+)
+_CLASS_OF_FOUR = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,8 @@ def split_display(message: bytes | str, layouts: Sequence[Layout] | None = None)
         found = _found(fields)
         if found > most:
             best, most = Display(layout, fields, tuple(warnings)), found
-        if found >= _ENOUGH and service_class(fields.get("class_of_service", "")) is not None:
+        known = found >= _ENOUGH and service_class(fields.get("class_of_service", "")) is not None
+        if found == _ALL or (known and _NAMED_PLACE.search(text) is None):
             break
     if best is None or most < _ENOUGH:
         tried = ", ".join(layout.name for layout in (shipped_layouts() if layouts is None else layouts))
@@ -122,11 +133,38 @@ def _fields(layout: Layout, lines: Sequence[str], *, cut: bool) -> dict[str, str
             if cut and at == len(lines) - 1 and name in _WHOLE:
                 continue
             raw = _value(line[: marked.get(at)], place, pad=name == "street")
+            if name == "class_of_service" and place.first and not _stands_alone(line, place):
+                continue
             if raw.strip():
                 fields[name] = raw if name in _JOINED else raw.strip()
+    if not layout.places and "number" not in fields and "class_of_service" not in fields:
+        _look_for_number(lines[:_HEAD_LINES], fields)
     if cut and layout.marks:
         _forget_cut(layout, lines[-1], fields)
     return fields
+
+
+def _stands_alone(line: str, place: Place) -> bool:
+    """Whether columns hold whole words: else the line is laid out otherwise."""
+    before, inside, after = (
+        line[place.first - 2 : place.first - 1],
+        line[place.first - 1 : place.last],
+        line[place.last :],
+    )
+    return not (before.isalnum() and inside[:1].isalnum()) and not (after[:1].isalnum() and inside[-1:].isalnum())
+
+
+def _look_for_number(lines: Sequence[str], fields: dict[str, str]) -> None:
+    """Adds a number that has no name before it, and the class of service beside it or alone in a line."""
+    for line in lines:
+        found = _NUMBER_AND_CLASS.match(line.lstrip())
+        if found and "number" not in fields:
+            fields["number"] = found[1]
+            if found[2]:
+                fields["class_of_service"] = found[2]
+        word = line.strip()
+        if len(word) == _CLASS_OF_FOUR and "class_of_service" not in fields and service_class(word) is not None:
+            fields["class_of_service"] = word
 
 
 # Put together as they stand, with the blanks between them.

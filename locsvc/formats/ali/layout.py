@@ -62,6 +62,10 @@ MAX_LINES, MAX_COLUMNS, MAX_TEXTS = 200, 1000, 200
 _LONGEST_TEXT = 40
 _MOST_TOML = 100_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_NUMBERS = frozenset(
+    {"latitude", "longitude", "uncertainty_m", "confidence_percent", "altitude_m", "vertical_uncertainty_m"}
+)
+_BEFORE_NUMBER = r"(?=[ \t]*[NSEW]?[ \t]*[+-]?\.?[0-9])"
 _KEYS = {"name", "title", "utc_offset_h", "anchor", "fields"}
 
 
@@ -249,7 +253,11 @@ def _pattern(marks: Mapping[str, str]) -> re.Pattern[str] | None:
     if not marks:
         return None
     # The longest first: "ZUNC=" is not "UNC=". A mark stands at the head of a word.
-    texts = "|".join(re.escape(mark) for mark in sorted(marks, key=len, reverse=True))
+    # A word that names a number is a mark only before one: "LAT 39.7", not "LAT STREET".
+    texts = "|".join(
+        re.escape(mark) + (_BEFORE_NUMBER if mark[-1].isalpha() and marks[mark] in _NUMBERS else "")
+        for mark in sorted(marks, key=len, reverse=True)
+    )
     return re.compile(rf"(?<![^\s,;/]){'(?:' + texts + ')'}", re.IGNORECASE)
 
 

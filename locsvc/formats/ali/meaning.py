@@ -14,7 +14,7 @@ from dataclasses import replace
 from locsvc.formats.ali.classes import Kind, ServiceClass, service_class
 from locsvc.formats.ali.layout import DETAIL_PREFIX, Layout
 from locsvc.formats.ali.record import placement_of
-from locsvc.formats.ali.values import decimal, degrees, known_time, national_number, share, stamp
+from locsvc.formats.ali.values import degrees, known_time, metres, national_number, share, stamp
 from locsvc.formats.reading import FormatWarning, Reading
 from locsvc.geo import is_null_position
 from locsvc.model import (
@@ -33,6 +33,8 @@ from locsvc.model import (
 FCC_CONFIDENCE = 0.9
 # A radius beyond half of the Earth's girth says nothing; heights beyond are no person's.
 _GREATEST_RADIUS_M = 20_000_000.0
+# Numbers of North America are used from Newfoundland to Hawaii, all of it west, and in Guam and the Marianas.
+_EAST_FROM_DEG, _GUAM_DEG, _GUAM_NORTH_DEG = 50.0, (144.0, 147.0), 21.0
 _GREATEST_HEIGHT_M = 20_000.0
 _HOUSE = re.compile(r"(\d{1,8}[A-Za-z]?)\s+(\S.*)", re.ASCII)
 # What stands behind a mast's street; it is in no table of streets.
@@ -87,6 +89,9 @@ class _Reader:
         if is_null_position(latitude, longitude):
             self.warn("latitude", "0,0 means that the place is not known")
             return None
+        if longitude >= _EAST_FROM_DEG and not (_GUAM_DEG[0] < longitude < _GUAM_DEG[1] and latitude < _GUAM_NORTH_DEG):
+            self.warn("longitude", "is east, where no number of North America is: taken for west without its sign")
+            longitude = -longitude
         return LatLng(latitude, longitude)
 
     def length_m(self, field: str, greatest_m: float) -> float | None:
@@ -94,7 +99,7 @@ class _Reader:
         text = self.fields.get(field, "")
         if not text:
             return None
-        value = decimal(text.removesuffix("m").removesuffix("M").rstrip())
+        value = metres(text)
         if value is None or not 0.0 <= value <= greatest_m:
             self.warn(field, "is no length in metres: taken as not known")
             return None
@@ -111,7 +116,7 @@ class _Reader:
 
     def height_m(self) -> float | None:
         text = self.fields.get("altitude_m", "")
-        value = decimal(text.removesuffix("m").removesuffix("M").rstrip()) if text else None
+        value = metres(text) if text else None
         if text and (value is None or abs(value) > _GREATEST_HEIGHT_M):
             self.warn("altitude_m", "is no height in metres: left out")
             return None

@@ -9,6 +9,13 @@ import re
 # Longer texts are no number that ALI knows, and would only cost time.
 _LONGEST_NUMBER = 24
 _DECIMAL = re.compile(r"[+-]?(?:\d{1,9}\.?\d{0,15}|\.\d{1,15})", re.ASCII)
+_ANGLE = re.compile(
+    r"([NSEW])? ?([+-])?(\d{1,3}(?:\.\d{1,12})?)[° :]{0,2}"
+    r"(?:(\d{1,2})[' :]{0,2}(\d{1,2}(?:\.\d{1,6})?)[\" ]{0,2})? ?([NSEW])?",
+    re.ASCII,
+)
+_LENGTH = re.compile(r"([+-]?[0-9.]{1,20}) ?((?:M|MTRS?|METERS?|METRES?|FT|FEET)?)", re.ASCII)
+_FOOT_M, _SIXTY, _QUARTER_TURN_DEG = 0.3048, 60.0, 90.0
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 _WRITTEN_NUMBER = re.compile(r"[0-9()+./ -]*")
 # Number plan of North America: area codes begin with 2 to 9. Pseudo numbers do not keep to what exchange codes are.
@@ -52,11 +59,41 @@ def decimal(text: str) -> float | None:
 def degrees(text: str, greatest_deg: float) -> float | None:
     """Degrees within plus and minus `greatest_deg`; None when the text is no such angle.
 
-    >>> degrees("-104.7311", 180.0), degrees("-1047311", 180.0)
-    (-104.7311, None)
+    >>> degrees("-104.7311", 180.0), degrees("-1047311", 180.0), degrees("104 43 51.96 W", 180.0)
+    (-104.7311, None, -104.7311)
     """
     value = decimal(text)
+    if value is None:
+        value = _angle(text, "NS" if greatest_deg == _QUARTER_TURN_DEG else "EW")
     return value if value is not None and abs(value) <= greatest_deg else None
+
+
+def _angle(text: str, letters: str) -> float | None:
+    """Degrees, or degrees, minutes and seconds, with a hemisphere's letter or a sign, not both."""
+    found = _ANGLE.fullmatch(text.upper()) if len(text) <= _LONGEST_NUMBER else None
+    if found is None:
+        return None
+    before, sign, whole, minutes, seconds, behind = found.groups()
+    letter = before or behind or ""
+    if (before and behind) or (letter and (letter not in letters or sign)) or float(minutes or 0) >= _SIXTY:
+        return None
+    if float(seconds or 0) >= _SIXTY or (minutes and "." in whole):
+        return None
+    value = float(whole) + float(minutes or 0) / _SIXTY + float(seconds or 0) / _SIXTY**2
+    return -value if sign == "-" or letter in ("S", "W") else value
+
+
+def metres(text: str) -> float | None:
+    """A length in metres, with or without a unit behind it; None when it is none.
+
+    >>> metres("35m"), metres("300 FT"), metres("35 Q")
+    (35.0, 91.44, None)
+    """
+    found = _LENGTH.fullmatch(text.upper()) if len(text) <= _LONGEST_NUMBER else None
+    value = decimal(found[1]) if found else None
+    if found is None or value is None:
+        return None
+    return round(value * _FOOT_M, 3) if found[2].startswith("F") else value
 
 
 def share(text: str) -> float | None:
