@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from locsvc import model
 from locsvc.errors import ConfigError
 from locsvc.formats import ali
+from locsvc.formats.call_checks import evidence_violations
 from locsvc.formats.ali.layout import FIELDS
 from locsvc.formats.ali.values import stamp
 from locsvc.formats.reading import Reading, Unreadable
@@ -442,3 +443,13 @@ def test_a_street_that_begins_as_a_name_is_a_street() -> None:
     assert piece.content.record is not None
     assert piece.content.record.address is not None
     assert "LAT STREET" in piece.content.record.address.line()
+
+
+@pytest.mark.parametrize("height", ["16100", "-501"])
+def test_a_height_that_the_contract_refuses_costs_itself(height: str) -> None:
+    reading = ali.read(f"(303) 555-0142 WPH2\nLAT 39.7392 LON -104.9903 UNC 30 ALT={height}")
+    (piece,) = reading.evidence
+    assert isinstance(piece.content, model.DeviceReport)
+    assert piece.content.altitude_m is None
+    assert evidence_violations(piece) == []
+    assert "altitude_m" in [w.field for w in reading.warnings]

@@ -15,6 +15,7 @@ from locsvc.formats.ali.classes import Kind, ServiceClass, service_class
 from locsvc.formats.ali.layout import DETAIL_PREFIX, Layout
 from locsvc.formats.ali.record import placement_of
 from locsvc.formats.ali.values import degrees, known_time, metres, national_number, share, stamp
+from locsvc.formats.ranges import MAX_ALTITUDE_M, MIN_ALTITUDE_M
 from locsvc.formats.reading import FormatWarning, Reading
 from locsvc.geo import is_null_position
 from locsvc.model import (
@@ -117,7 +118,7 @@ class _Reader:
     def height_m(self) -> float | None:
         text = self.fields.get("altitude_m", "")
         value = metres(text) if text else None
-        if text and (value is None or abs(value) > _GREATEST_HEIGHT_M):
+        if text and (value is None or not MIN_ALTITUDE_M <= value <= MAX_ALTITUDE_M):
             self.warn("altitude_m", "is no height in metres: left out")
             return None
         return value
