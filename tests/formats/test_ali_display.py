@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from locsvc import model
 from locsvc.errors import ConfigError
 from locsvc.formats import ali
-from locsvc.formats.call_checks import evidence_violations
 from locsvc.formats.ali.layout import FIELDS
 from locsvc.formats.ali.values import stamp
+from locsvc.formats.call_checks import evidence_violations
 from locsvc.formats.reading import Reading, Unreadable
 from tests.formats.ali_records import display
 
