@@ -18,6 +18,7 @@ _CACHED_NUMBERS = 65_536
 _NON_GEOGRAPHIC = "001"
 
 
+@lru_cache(maxsize=_CACHED_NUMBERS)
 def normalise_number(text: str, default_region: str | None) -> str | None:
     """The number in E.164 with its leading "+", or None when it is no possible number.
 
@@ -114,7 +115,6 @@ def _is_normal(e164: str) -> bool:
     return len(national) in lengths and (prefix is None or prefix.match(national) is None)
 
 
-@lru_cache(maxsize=_CACHED_NUMBERS)
 def _parsed(text: str, default_region: str | None) -> str | None:
     """The number in E.164 by the full parser, or None."""
     try:

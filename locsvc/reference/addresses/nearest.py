@@ -2,7 +2,7 @@
 
 What can be nearest to anywhere in a small H3 cell is kept: an address farther from the cell's centre than the nearest
 one by more than the cell's width is never the nearest. So a town that is asked about often costs one dictionary look-up
-and a few dozen distances a query, for a whole batch in one array operation.
+and a few dozen distances a query.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy.typing as npt
 import shapely
 from h3.api import numpy_int as h3
 
+from locsvc.compiled import compiled
+from locsvc.geo import ECCENTRICITY_SQUARED, SEMI_MAJOR_AXIS_M
 from locsvc.reference.addresses.ground import along_ground_m, in_space_m, windows
 from locsvc.reference.addresses.table import E7, AddressTable, degrees
 
@@ -52,29 +54,19 @@ class Nearest:
         self, latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64], max_distance_m: float
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """The row of the nearest address of each place and its distance; see `AddressStore.nearest`."""
-        found = np.full(len(latitude_deg), -1, dtype=np.int64)
-        distance_m = np.full(len(latitude_deg), np.inf)
-        near = self._candidates(latitude_deg.tolist(), longitude_deg.tolist(), max_distance_m)
-        counts = np.array([len(rows) for rows, _, _ in near], dtype=np.int64)
-        asked = np.flatnonzero(counts)
-        if not len(asked):
-            return found, distance_m
-        counts = counts[asked]
-        rows = np.concatenate([near[i][0] for i in asked])
-        space = np.concatenate([near[i][1] for i in asked])
-        here = in_space_m(latitude_deg[asked], longitude_deg[asked])
-        apart = space - np.repeat(here, counts, axis=0)
-        squared = np.einsum("ij,ij->i", apart, apart)
-        starts = np.cumsum(counts) - counts
-        least = np.minimum.reduceat(squared, starts)
-        # Backwards, so that of equally near ones the lowest row is written last and stays.
-        best = np.flatnonzero(squared == np.repeat(least, counts))[::-1]
-        of = asked[np.searchsorted(starts, best, side="right") - 1]
-        found[of] = rows[best]
-        distance_m[asked] = along_ground_m(least)
-        beyond = distance_m > max_distance_m
-        found[beyond], distance_m[beyond] = -1, np.inf
-        return found, distance_m
+        count = len(latitude_deg)
+        found, squared_m2 = [-1] * count, [math.inf] * count
+        for i, (lat, lng) in enumerate(zip(latitude_deg.tolist(), longitude_deg.tolist(), strict=True)):
+            if math.isfinite(lat) and math.isfinite(lng):
+                rows, space = self._candidates(lat, lng, max_distance_m)
+                if len(rows):
+                    found[i], squared_m2[i] = _nearest_of(lat, lng, rows, space)
+        row, squared = np.array(found, dtype=np.int64), np.array(squared_m2)
+        distance_m = along_ground_m(squared)
+        # Infinite where there is none: the ground ends at the antipodes.
+        beyond = (distance_m > max_distance_m) | (row < 0)
+        row[beyond], distance_m[beyond] = -1, np.inf
+        return row, distance_m
 
     def near(self, latitude_deg: float, longitude_deg: float, limit: int) -> list[tuple[int, float]]:
         """The nearest `limit` rows and their distances, nearest first; of equally near ones the lowest row first."""
@@ -93,19 +85,14 @@ class Nearest:
         order = np.lexsort((rows, distance_m))[:wanted]
         return list(zip(rows[order].tolist(), distance_m[order].tolist(), strict=True))
 
-    def _candidates(self, latitude: list[float], longitude: list[float], max_distance_m: float) -> list[_Candidates]:
-        places = self._places
-        found = []
-        for lat, lng in zip(latitude, longitude, strict=True):
-            if not (math.isfinite(lat) and math.isfinite(lng)):
-                found.append(_NOTHING)
-                continue
-            cell = h3.latlng_to_cell(lat, lng, _PLACE_RESOLUTION)
-            known = places.get(cell)
-            if known is None or (not len(known[0]) and known[2] < max_distance_m):
-                known = self._learn(cell, max_distance_m)
-            found.append(known)
-        return found
+    def _candidates(
+        self, latitude_deg: float, longitude_deg: float, max_distance_m: float
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        cell = h3.latlng_to_cell(latitude_deg, longitude_deg, _PLACE_RESOLUTION)
+        known = self._places.get(cell)
+        if known is None or (not len(known[0]) and known[2] < max_distance_m):
+            known = self._learn(cell, max_distance_m)
+        return known[0], known[1]
 
     def _learn(self, cell: int, max_distance_m: float) -> _Candidates:
         """All addresses that are the nearest to some place in a cell, and perhaps more."""
@@ -160,4 +147,22 @@ class Nearest:
         return row, in_space_m(degrees(np.concatenate(latitudes)), degrees(np.concatenate(longitudes)))
 
 
-_NOTHING: _Candidates = (np.empty(0, dtype=np.int64), np.empty((0, 3)), math.inf)
+@compiled
+def _nearest_of(
+    latitude_deg: float, longitude_deg: float, rows: npt.NDArray[np.int64], space: npt.NDArray[np.float64]
+) -> tuple[int, float]:
+    """The first of the rows whose places in space are nearest to a place, and its squared distance in m2."""
+    latitude, longitude = math.radians(latitude_deg), math.radians(longitude_deg)
+    # As `ground.in_space_m`, to the bit.
+    sine, cosine = math.sin(latitude), math.cos(latitude)
+    normal_m = SEMI_MAJOR_AXIS_M / math.sqrt(1 - ECCENTRICITY_SQUARED * (sine * sine))
+    across = normal_m * cosine
+    x, y = across * math.cos(longitude), across * math.sin(longitude)
+    z = normal_m * (1.0 - ECCENTRICITY_SQUARED) * sine
+    nearest, least_m2 = -1, math.inf
+    for k in range(len(rows)):
+        dx, dy, dz = space[k, 0] - x, space[k, 1] - y, space[k, 2] - z
+        squared_m2 = (dx * dx + dz * dz) + dy * dy
+        if squared_m2 < least_m2:
+            nearest, least_m2 = rows[k], squared_m2
+    return nearest, least_m2

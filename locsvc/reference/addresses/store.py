@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,9 @@ from locsvc.reference.addresses.places import AddressPlace, Geocoder
 from locsvc.reference.addresses.table import AddressTable
 from locsvc.reference.snapshot import Entry
 
+# Addresses that are kept decoded: 16 MB; when they are full, the cache starts anew.
+_KEPT_ADDRESSES = 1 << 16
+
 
 class AddressStore:
     """All addresses of one or more imports; an address's row runs through them in order.
@@ -22,7 +26,8 @@ class AddressStore:
 
     def __init__(self, tables: Sequence[AddressTable]) -> None:
         self._tables = tuple(tables)
-        self._first_row = np.cumsum([0, *(t.rows for t in tables)])
+        self._first_row: list[int] = np.cumsum([0, *(t.rows for t in tables)]).tolist()
+        self._known: dict[int, CivicAddress] = {}
         self._nearest = Nearest(self._tables)
         self._geocoder = Geocoder(self._tables)
 
@@ -40,7 +45,7 @@ class AddressStore:
     @property
     def rows(self) -> int:
         """Number of addresses."""
-        return int(self._first_row[-1])
+        return self._first_row[-1]
 
     def nearest(
         self, latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64], max_distance_m: float
@@ -69,8 +74,14 @@ class AddressStore:
 
     def address(self, row: int) -> CivicAddress:
         """The address of a row."""
-        table, own = self._own(row)
-        return table.address(own)
+        known = self._known.get(row)
+        if known is None:
+            table, own = self._own(row)
+            known = table.address(own)
+            if len(self._known) >= _KEPT_ADDRESSES:
+                self._known = {}
+            self._known[row] = known
+        return known
 
     def position(self, row: int) -> LatLng:
         """The place of a row."""
@@ -95,5 +106,5 @@ class AddressStore:
     def _own(self, row: int) -> tuple[AddressTable, int]:
         if not 0 <= row < self.rows:
             raise IndexError(row)
-        number = int(np.searchsorted(self._first_row, row, side="right")) - 1
-        return self._tables[number], row - int(self._first_row[number])
+        number = bisect_right(self._first_row, row) - 1
+        return self._tables[number], row - self._first_row[number]

@@ -26,6 +26,11 @@ class Borders:
     ----------
     outlines
         `(n,)` multipolygons, degrees, longitude first.
+
+    Attributes
+    ----------
+    begin, end
+        `(edges, 2) float64`, corners of the edges, outline by outline.
     """
 
     def __init__(self, outlines: npt.NDArray[np.object_]) -> None:
@@ -33,11 +38,11 @@ class Borders:
         corners, ring_of = shapely.get_coordinates(rings, return_index=True)
         # Edge k runs from corner k to corner k + 1; the last corner of a ring starts none.
         starts = np.flatnonzero(ring_of[:-1] == ring_of[1:])
-        self._from = corners[starts]
-        self._to = corners[starts + 1]
+        self.begin = corners[starts]
+        self.end = corners[starts + 1]
         heads = np.arange(0, len(starts), _CHUNK_EDGES)
         self._first, self._last = heads, np.minimum(heads + _CHUNK_EDGES, len(starts))
-        low, high = np.minimum(self._from, self._to), np.maximum(self._from, self._to)
+        low, high = np.minimum(self.begin, self.end), np.maximum(self.begin, self.end)
         if len(heads):
             low, high = np.minimum.reduceat(low, heads), np.maximum.reduceat(high, heads)
         self._tree = shapely.STRtree(shapely.box(low[:, 0], low[:, 1], high[:, 0], high[:, 1]))
@@ -72,8 +77,8 @@ class Borders:
         east_m, north_m = curvature_radii_m(latitude_deg)
         scale = np.radians([east_m * np.cos(np.radians(latitude_deg)), north_m])
         here = np.array([longitude_deg, latitude_deg])
-        start = (self._from[edges] - here) * scale
-        along = (self._to[edges] - here) * scale - start
+        start = (self.begin[edges] - here) * scale
+        along = (self.end[edges] - here) * scale - start
         # Foot of the perpendicular from the place, kept on the edge; an edge without length is its corner.
         length_squared = np.maximum((along * along).sum(axis=1), 1e-12)
         part = np.clip(-(start * along).sum(axis=1) / length_squared, 0.0, 1.0)

@@ -15,7 +15,10 @@ import shapely
 from h3.api import numpy_int as h3
 
 from locsvc.errors import DatasetError
+from locsvc.geo import latitudes_longitudes
+from locsvc.model import AreaShare
 from locsvc.reference.areas.borders import Borders
+from locsvc.reference.areas.holding import INSIDE, UNDECIDED, masses, places_held, strips_of
 from locsvc.reference.areas.importer import NAMES_FILE, OFFSETS_FILE, OUTLINES_FILE
 from locsvc.reference.snapshot import Entry
 
@@ -52,8 +55,10 @@ class AreaStore:
         self._outlines = outlines
         self._tree = shapely.STRtree(outlines)
         self._borders = Borders(outlines)
+        self._strips = strips_of(outlines, self._borders.begin, self._borders.end)
         self._tiles: dict[int, tuple[int, float]] = {}
         self._combinations: dict[tuple[int, ...], int] = {}
+        self._wholes: list[tuple[AreaShare, ...]] = []
         self._learning = threading.Lock()
         # GEOS goes on building inside prepared outlines while it is asked: two threads at once can end the process.
         self._asking = threading.Lock()
@@ -96,7 +101,8 @@ class AreaStore:
         point, area
             `(k,) int32` each.
         """
-        longitude = _wrapped(longitude_deg)
+        latitude_deg = np.ascontiguousarray(latitude_deg)
+        longitude = np.ascontiguousarray(_wrapped(longitude_deg))
         point, area = self._holding(latitude_deg, longitude)
         # The antimeridian has two longitudes: areas on its other side are at 180.
         seam = np.flatnonzero(longitude == -180.0)
@@ -151,23 +157,42 @@ class AreaStore:
         combination
             `(n,) int32`, index into `combinations`; -1: divided, or not sure at once.
         """
-        tiles = self._tiles
-        known = []
-        for latitude, longitude in zip(latitude_deg.tolist(), longitude_deg.tolist(), strict=True):
-            if not (math.isfinite(latitude) and math.isfinite(longitude)):
-                known.append((UNSURE, 0.0))
-                continue
-            tile = h3.latlng_to_cell(latitude, longitude, _TILE_RESOLUTION)
-            known.append(tiles.get(tile) or self._learn(tile))
-        if not known:
-            return np.empty(0, dtype=np.int32)
-        number, clearance_m = np.array(known).T
-        return np.where(radius_m < clearance_m, number, UNSURE).astype(np.int32)
+        return np.array(
+            [
+                self._undivided_at(*circle)
+                for circle in zip(latitude_deg.tolist(), longitude_deg.tolist(), radius_m.tolist(), strict=True)
+            ],
+            dtype=np.int32,
+        )
 
     @property
     def combinations(self) -> tuple[tuple[int, ...], ...]:
         """Sets of areas, ascending, that hold some place together, in the order in which they were met."""
         return tuple(self._combinations)
+
+    def whole(self, combination: int) -> tuple[AreaShare, ...]:
+        """The areas of one of `combinations` as those of a region that is wholly in each."""
+        return self._wholes[combination]
+
+    def held_mass(
+        self, vectors: npt.NDArray[np.float64], anchor: npt.NDArray[np.float64], mass: npt.NDArray[np.float64]
+    ) -> list[tuple[int, float]]:
+        """Areas that hold some of many places, ascending, and the mass of the places that each holds.
+
+        Parameters
+        ----------
+        vectors, anchor
+            `(n, 3) float64` and `(3,) float64`; the places are in the directions of their sums.
+        mass
+            `(n,) float64`.
+        """
+        decided, areas, held = masses(vectors, anchor, mass, *self._strips)
+        if decided:
+            return list(zip(areas.tolist(), held.tolist(), strict=True))
+        point, area = self.locate(*latitudes_longitudes(vectors + anchor))
+        some, slot = np.unique(area, return_inverse=True)
+        sums = np.bincount(slot, weights=mass[point], minlength=len(some))
+        return list(zip(some.tolist(), sums.tolist(), strict=True))
 
     def outlines(
         self, latitude_deg: float, longitude_deg: float, radius_m: float
@@ -209,18 +234,30 @@ class AreaStore:
                 point, area = self._tree.query(points)
         if not len(point):
             return point, area
-        with self._asking:
-            held = shapely.intersects_xy(self._outlines[area], longitude[point], latitude[point])
-        return point[held], area[held]
+        how = places_held(longitude, latitude, point, area, *self._strips)
+        undecided = np.flatnonzero(how == UNDECIDED)
+        if len(undecided):
+            at, outline = point[undecided], self._outlines[area[undecided]]
+            with self._asking:
+                how[undecided] = shapely.intersects_xy(outline, longitude[at], latitude[at])
+        inside = how == INSIDE
+        return point[inside], area[inside]
 
     def _in_boxes(
         self, latitude: npt.NDArray[np.float64], longitude: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Pairs of a point and an area whose box holds it, points ascending: as the tree gives them, without points."""
-        west, south, east, north = shapely.bounds(self._outlines).T
+        west, south, east, north = self._strips.box.T
         x, y = longitude[:, None], latitude[:, None]
         point, area = np.nonzero((x >= west) & (x <= east) & (y >= south) & (y <= north))
         return point, area
+
+    def _undivided_at(self, latitude_deg: float, longitude_deg: float, radius_m: float) -> int:
+        if not (math.isfinite(latitude_deg) and math.isfinite(longitude_deg)):
+            return UNSURE
+        tile = h3.latlng_to_cell(latitude_deg, longitude_deg, _TILE_RESOLUTION)
+        number, clearance_m = self._tiles.get(tile) or self._learn(tile)
+        return number if radius_m < clearance_m else UNSURE
 
     def _learn(self, tile: int) -> tuple[int, float]:
         """The areas that hold a tile, and the radius up to which a circle from anywhere in it has no border inside."""
@@ -232,11 +269,20 @@ class AreaStore:
             clearance_m = self._borders.clearance_m(latitude, longitude) - 1.01 * reach_m
         areas = tuple(np.sort(holding).tolist())
         with self._learning:
-            known = (self._combinations.setdefault(areas, len(self._combinations)), clearance_m)
+            known = (self._number_of(areas), clearance_m)
             if len(self._tiles) >= _CACHED_TILES:
                 self._tiles = {}
             self._tiles[tile] = known
         return known
+
+    def _number_of(self, areas: tuple[int, ...]) -> int:
+        """The number of a combination, which is new perhaps."""
+        number = self._combinations.get(areas)
+        if number is None:
+            number = len(self._wholes)
+            self._wholes.append(tuple(AreaShare(self.names[a], self.dataset_of[a], 1.0) for a in areas))
+            self._combinations[areas] = number
+        return number
 
 
 def _wrapped(longitude_deg: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,12 @@ from locsvc.reference.cells.circles import (
     CIRCLE_RADIUS,
     CIRCLE_RANGE,
 )
-from locsvc.reference.cells.table import CellTable, Level
 from locsvc.reference.countries import countries_by_mcc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from locsvc.reference.cells.table import CellTable, Level
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -43,16 +47,6 @@ class Regions:
     NaN: there is no such country."""
     step: npt.NDArray[np.int8]
     """(k + 1000,) int8: `model.CellFallback` of the rows of `place`; 0: no answer."""
-
-    def find(self, mcc: npt.NDArray[np.int16], mnc: npt.NDArray[np.int16]) -> Ints:
-        """Row of `place` for each network, the country's where the network is not known; (n,) int64."""
-        country = np.where((mcc > 0) & (mcc <= keys.MAX_MCC), mcc, 0).astype(np.int64)
-        key = np.where(mnc >= 0, (country << keys.MNC_BITS) | mnc, keys.UNKNOWN)
-        row = len(self.network) + country
-        if not len(self.network):
-            return row
-        at = self.network.searchsorted(key)
-        return np.where(self.network.take(at, mode="clip") == key, at, row)
 
 
 def regions_of(tables: Sequence[CellTable]) -> Regions:

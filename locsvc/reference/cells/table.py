@@ -14,8 +14,9 @@ import rtree.index
 from locsvc import geo
 from locsvc.model import Radio
 from locsvc.reference.cells import files, keys
-from locsvc.reference.cells.columns import AREA, LATITUDE, LONGITUDE, PER_DEGREE, UPDATED
-from locsvc.reference.cells.squares import REACH_M, flat_distance_m, stretches
+from locsvc.reference.cells.channels import matching_cells
+from locsvc.reference.cells.columns import LATITUDE, LONGITUDE, PER_DEGREE
+from locsvc.reference.cells.finding import first_at_least, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,10 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 NOTHING: Ints = np.zeros(0, np.int64)
+_NO_AZIMUTHS = np.zeros(0, np.float32)
+_NO_CHANNELS = np.zeros(0, np.int32)
+# As the files' columns are: kernels are compiled for each kind of array that they meet.
+_NO_AZIMUTHS.flags.writeable = _NO_CHANNELS.flags.writeable = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +40,10 @@ class Level:
     key: Ints
     circle: npt.NDArray[np.float32]
 
-    def find(self, key: Ints) -> Ints:
-        """Number of the group of each key, (n,) int64, -1 where there is none."""
-        return _find(self.key, key)
+    def find(self, key: int) -> int:
+        """Number of the group of a key, -1 where there is none."""
+        at = first_at_least(self.key, key)
+        return at if at < len(self.key) and self.key[at] == key else keys.UNKNOWN
 
 
 class CellTable:
@@ -59,59 +65,22 @@ class CellTable:
         }
         self._area_start: Ints = files.load(path, files.AREA_START)
         self._area_rows: npt.NDArray[np.int32] = files.load(path, files.AREA_ROWS)
-        has_pci = self.pci is not None
-        self._physical_key: Ints = files.load(path, files.PHYSICAL_KEY) if has_pci else NOTHING
-        self._physical_rows: npt.NDArray[np.int32] | None = files.load(path, files.PHYSICAL_ROWS) if has_pci else None
-        self._physical_place: npt.NDArray[np.int32] = files.load(path, files.PHYSICAL_PLACE) if has_pci else self.place
+        # Kernels take arrays only: a column that is not there has no elements.
+        self.azimuths = _NO_AZIMUTHS if self.azimuth_deg is None else self.azimuth_deg
+        self.channels = _NO_CHANNELS if self.arfcn is None else self.arfcn
+        self.has_channels = self.pci is not None
+        if self.has_channels:
+            self.physical_key: Ints = files.load(path, files.PHYSICAL_KEY)
+            self.physical_rows: npt.NDArray[np.int32] = files.load(path, files.PHYSICAL_ROWS)
+            self.physical_place: npt.NDArray[np.int32] = files.load(path, files.PHYSICAL_PLACE)
         self._tile_box: Floats = files.load(path, files.TILE_BOX)
         self._tile_start: Ints = files.load(path, files.TILE_START)
         self._tile_rows: npt.NDArray[np.int32] = files.load(path, files.TILE_ROWS)
         self._making_tree = threading.Lock()
 
-    def find(self, key: Ints, area: npt.NDArray[np.int32]) -> Ints:
-        """Row of each cell, (n,) int64, -1 where there is none.
-
-        A GSM identity is unique within its location area only, so the area must be the row's (or the row without one).
-        A UMTS, LTE or NR identity is unique in its network: areas are planned anew while cells stay, so a row of
-        another area will do when there is none of this one; of several, the one updated last.
-        """
-        # One call for four cells is most of the traffic, and there each step of numpy costs more than its work: so
-        # each question is asked only when the one before left something open.
-        at = self.key.searchsorted(key)
-        there = self.key.take(at, mode="clip") == key
-        if not there.any():
-            return np.full(len(key), keys.UNKNOWN)
-        row_area = self.place.take(at, axis=0, mode="clip")[:, AREA]
-        elsewhere = np.flatnonzero(there & (row_area != area))
-        found = np.where(there, at, keys.UNKNOWN)
-        if len(elsewhere):
-            found[elsewhere] = self._in_other_areas(key[elsewhere], area[elsewhere], at[elsewhere])
-        return found
-
-    def _in_other_areas(self, key: Ints, area: npt.NDArray[np.int32], first: Ints) -> Ints:
-        """Rows of cells whose first row, the one of the least area, is of another area; -1 where none will do."""
-        unique = _unique_in_network(key)
-        found = np.where(unique | (self.place[first, AREA] < 0), first, keys.UNKNOWN)
-        newest = self._updated(first)
-        open_, at = np.arange(len(key)), first
-        while True:
-            at = at + 1
-            more = self.key.take(at, mode="clip") == key[open_]
-            more &= at < len(self.key)
-            if not more.any():
-                return found
-            open_, at = open_[more], at[more]
-            same = self.place[at, AREA] == area[open_]
-            updated = self._updated(at)
-            # A row of the right area ends the search; until then the row updated last is the best of a unique cell.
-            better = same | (unique[open_] & (updated > newest[open_]))
-            found[open_[better]] = at[better]
-            newest[open_[better]] = updated[better]
-            open_, at = open_[~same], at[~same]
-
-    def _updated(self, row: Ints) -> Ints:
-        updated: Ints = self.place[row, UPDATED].view(np.uint32).astype(np.int64)
-        return updated
+    def find(self, key: int, area: int) -> int:
+        """Row of a cell key, -1 where there is none; see `finding.row_of` for what its area has to be."""
+        return row_of(self.key, self.place, key, area)
 
     def rows_of_key(self, key: int) -> Ints:
         """All rows of a cell key."""
@@ -128,52 +97,33 @@ class CellTable:
 
     def rows_of_area(self, area_key: int) -> Ints:
         """All rows of a location or tracking area."""
-        group = int(self.levels["area"].find(np.array([area_key]))[0])
+        group = self.levels["area"].find(area_key)
         if group < 0:
             return NOTHING
         return self._area_rows[self._area_start[group] : self._area_start[group + 1]].astype(np.int64)
 
     def near(
-        self,
-        network: Ints,
-        pci: npt.NDArray[np.int32],
-        arfcn: npt.NDArray[np.int32],
-        latitude_deg: Floats,
-        longitude_deg: Floats,
-    ) -> tuple[Ints, Ints, Floats]:
-        """Cells with the physical identity within 25 km of the place: every match, by query and distance.
+        self, network: int, pci: int, arfcn: int, latitude_deg: float, longitude_deg: float
+    ) -> tuple[Ints, Floats]:
+        """Rows with the physical identity within 25 km of the place and their distances in metres, nearest first.
 
         A channel that the query or the table does not know matches any.
-
-        Returns
-        -------
-        tuple
-            Index of the query (k,) int64 ascending, row (k,) int64, distance (k,) float64 in metres, ascending within
-            a query.
         """
-        nothing = (NOTHING, NOTHING, np.zeros(0))
-        if self._physical_rows is None or not len(network):
-            return nothing
-        query, first, last = stretches(latitude_deg, longitude_deg)
-        base = ((network << keys.PCI_BITS) | pci)[query] << keys.SQUARE_BITS
-        begin = self._physical_key.searchsorted(base + first)
-        count = self._physical_key.searchsorted(base + last, side="right") - begin
-        total = int(count.sum())
-        if not total:
-            return nothing
-        listed = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(total)
-        query = np.repeat(query, count)
-        degrees = self._physical_place.take(listed, axis=0) / PER_DEGREE
-        metres = flat_distance_m(latitude_deg[query], longitude_deg[query], degrees[:, LATITUDE], degrees[:, LONGITUDE])
-        match = metres <= REACH_M
-        query, metres = query[match], metres[match]
-        row = self._physical_rows[listed[match]].astype(np.int64)
-        if self.arfcn is not None:
-            channel = self.arfcn[row]
-            match = (channel < 0) | (arfcn[query] < 0) | (channel == arfcn[query])
-            query, row, metres = query[match], row[match], metres[match]
-        order = np.lexsort((metres, query))
-        return query[order], row[order], metres[order]
+        if not self.has_channels:
+            return NOTHING, np.zeros(0)
+        row, metres = matching_cells(
+            network,
+            pci,
+            arfcn,
+            latitude_deg,
+            longitude_deg,
+            self.physical_key,
+            self.physical_rows,
+            self.physical_place,
+            self.channels,
+        )
+        order = np.argsort(metres, kind="stable")
+        return row[order], metres[order]
 
     def nearest(self, latitude_deg: float, longitude_deg: float, limit: int) -> tuple[Ints, Floats]:
         """The rows nearest to the place and their distances in metres, nearest first."""
@@ -234,18 +184,3 @@ def boxes_around(
         yield west + 360, south, 180.0, north
     if east > 180:
         yield -180.0, south, east - 360, north
-
-
-def _find(ordered: Ints, key: Ints) -> Ints:
-    if not len(ordered):
-        return np.full(len(key), keys.UNKNOWN)
-    at = ordered.searchsorted(key)
-    return np.where(ordered.take(at, mode="clip") == key, at, keys.UNKNOWN)
-
-
-def _unique_in_network(key: Ints) -> npt.NDArray[np.bool_]:
-    """Whether the identity of the key is unique in its network: LTE, NR, and UMTS with its RNC."""
-    radio = (key >> (keys.CELL_BITS + keys.MCC_BITS + keys.MNC_BITS)) + 1
-    cell = key & ((1 << keys.CELL_BITS) - 1)
-    unique: npt.NDArray[np.bool_] = (radio >= Radio.LTE) | ((radio == Radio.UMTS) & (cell > keys.MAX_SHORT_CELL))
-    return unique

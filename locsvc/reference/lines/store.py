@@ -19,6 +19,8 @@ from locsvc.reference.snapshot import Entry
 _SIZES = (1, 4, 16, 64, 256)
 _NO_NUMBER = -1
 _QUERIES = {size: select(size) for size in _SIZES}
+# Records that are kept, and numbers known to have none: 20 MB; when they are full, the cache starts anew.
+_KEPT_RECORDS = 1 << 14
 # The file is mapped as far as this; the operating system keeps what is read of it.
 _MAPPED_BYTES = 1 << 32
 
@@ -38,6 +40,8 @@ class LineStore:
     def __init__(self, file: Path, default_region: str | None = None) -> None:
         self.default_region = default_region
         self._file = file
+        # A caller's number is looked up when the call comes, and again with each better position.
+        self._known: dict[int, LineRecord | None] = {_NO_NUMBER: None}
         self._own = threading.local()
         # Serves threads that come when the file's directory is gone already (a snapshot two imports old).
         self._first = self._connect()
@@ -76,14 +80,21 @@ class LineStore:
             The file is damaged.
         """
         keys = [self._key(number) for number in numbers]
-        asked = list({key for key in keys if key != _NO_NUMBER})
-        found: dict[int, LineRecord] = {}
+        known = self._known
+        asked = list({key for key in keys if key not in known})
+        if not asked:
+            return [known[key] for key in keys]
+        found: dict[int, LineRecord | None] = {key: known.get(key) for key in keys}
         for first in range(0, len(asked), _SIZES[-1]):
             some = asked[first : first + _SIZES[-1]]
             size = next(size for size in _SIZES if size >= len(some))
             for row in self._rows(size, [*some, *[_NO_NUMBER] * (size - len(some))]):
                 found[row[0]] = record_of(row)  # type: ignore[index]  # the key column
-        return [found.get(key) for key in keys]
+        if len(known) + len(asked) > _KEPT_RECORDS:
+            # Others may be reading the old one.
+            self._known = known = {_NO_NUMBER: None}
+        known.update((key, found[key]) for key in asked[:_KEPT_RECORDS])
+        return [found[key] for key in keys]
 
     def close(self) -> None:
         """Close what this thread and the store itself hold open; other threads' connections close with them."""

@@ -276,7 +276,7 @@ def test_real_france_with_a_header(tmp_path: Path, shared: Path) -> None:
 def test_real_sectors(tmp_path: Path, shared: Path) -> None:
     report, table = load(tmp_path, (shared / "data/cells/sectors_sussex.csv").read_bytes())
     assert (report.rows, report.rejected) == (3237, {})
-    row = int(table.find(np.array([(((2 << 20) | (234 << 10) | 10) << 36) | 129097582]), np.array([-1], np.int32))[0])
+    row = table.find((((2 << 20) | (234 << 10) | 10) << 36) | 129097582, -1)
     assert table.masts
     assert table.pci is not None
     assert table.arfcn is not None
