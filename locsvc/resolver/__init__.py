@@ -6,17 +6,13 @@ One call is a batch of one, and its answer does not hang on the others in the ba
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.agreement import Agreement, agreement_of
 from locsvc.fusion.claims import gather
-from locsvc.fusion.densities import Densities
-from locsvc.fusion.grid import Posterior, locate
+from locsvc.fusion.fuse import Fused, Fusing
 from locsvc.fusion.parameters import Parameters
-from locsvc.fusion.region import Answers, CompactCells, answer, compact
 from locsvc.geo import distance_m
 from locsvc.model import Call, EvidenceKind, LocationEstimate, Trace, WarningCode
 from locsvc.reference.calibration import read_calibration
@@ -114,7 +110,7 @@ class Resolver:
         Parameters are those of `resolve`, one a call.
         """
         times = np.array([np.nan if t is None else t for t in as_of], np.float64)
-        return Begun(self, _table_of(calls), np.array(confidences, np.float64), times)
+        return Begun(self, calls_table(calls), np.array(confidences, np.float64), times)
 
     def answer(self, table: EvidenceTable, confidences: Floats, as_of: Floats) -> Answered:
         """The answers to the calls whose evidence is in a table.
@@ -151,8 +147,7 @@ class Begun:
         made = self._claim()
         _warn_of_stale(table, self._slots, self._notes, resolver.parameters.time["stale_s"])
         self._row_of_call = np.full(len(confidences), -1)
-        self._densities: Densities | None = None
-        self._core: _Core | None = None
+        self._fusing: Fusing | None = None
         if made:
             densities, self._slot_of_piece = gather(made)
             # Calls without a place are left out of the arrays.
@@ -160,21 +155,18 @@ class Begun:
             self._row_of_call[located] = np.arange(len(located))
             densities.call = self._row_of_call[densities.call]
             densities.exponent = _of_whole_weight(densities.exponent, densities.call)
-            self._densities, self._located = densities, located
+            self._located = located
+            self._fusing = Fusing(densities, len(located), confidences[located])
 
     def fuse(self) -> None:
-        """Finds posterior, region and agreement of all calls."""
-        if self._densities is None:
-            return
-        wanted = self._confidences[self._located]
-        posterior = locate(self._densities, len(wanted), wanted)
-        answers = answer(posterior, wanted)
-        region = compact(posterior.leaves, answers.region_leaves)
-        self._core = _Core(posterior, answers, region, agreement_of(posterior))
+        """Finds posterior, region and agreement of all calls: one kernel."""
+        if self._fusing is not None:
+            self._fusing.run()
 
     def end(self) -> Answered:
         """The answers, explained, with what lies at them."""
-        notes, slots, core = self._notes, self._slots, self._core
+        notes, slots = self._notes, self._slots
+        core = None if self._fusing is None else self._fusing.result()
         calls = len(self._confidences)
         stale_s = self._resolver.parameters.time["stale_s"]
         verdicts = explained(slots, self._stands(core), stale_s, notes)
@@ -199,6 +191,8 @@ class Begun:
             rows,
             located,
             self._resolver.datasets,
+            slots,
+            verdicts,
         )
 
     def _claim(self) -> list[Made]:
@@ -213,7 +207,7 @@ class Begun:
         cells = claim_cells(table, reported, slots, reference, notes, parameters)
         return [*reported.made, *cells, *lines]
 
-    def _stands(self, core: _Core | None) -> Stands:
+    def _stands(self, core: Fused | None) -> Stands:
         """How the pieces stand to the answers."""
         several = np.zeros(len(self._confidences), bool)
         if core is None:
@@ -225,7 +219,7 @@ class Begun:
         agreement = core.agreement
         return Stands(self._slot_of_piece, 1 - d.outlier_share, agreement.agreement, agreement.share, away, several)
 
-    def _surrounded(self, core: _Core) -> Located:
+    def _surrounded(self, core: Fused) -> Located:
         """What the core said, with address and areas there."""
         reference = self._resolver.reference
         return located_of(
@@ -238,17 +232,7 @@ class Begun:
         )
 
 
-@dataclass(slots=True)
-class _Core:
-    """What the kernels said."""
-
-    posterior: Posterior
-    answers: Answers
-    region: CompactCells
-    agreement: Agreement
-
-
-def _table_of(calls: Sequence[Call]) -> EvidenceTable:
+def calls_table(calls: Sequence[Call]) -> EvidenceTable:
     """The evidence of calls as columns, messages of the field opened."""
     readings = [opened(call) for call in calls]
     table = read_calls([call for call, _ in readings])

@@ -65,6 +65,7 @@ class Located:
     mode_starts: list[int]
     addresses: list[tuple[CivicAddress, float] | None]
     areas: list[tuple[AreaShare, ...]]
+    region: CompactCells
 
 
 @dataclass(slots=True)
@@ -72,7 +73,8 @@ class Answered:
     """The answers to some calls.
 
     `row_of_call` is a call's row in `located`, -1 where there is no place; its contributions are those from
-    `slot_starts[call]` to `slot_starts[call + 1]`, with names, parts and words beside their numbers.
+    `slot_starts[call]` to `slot_starts[call + 1]`, with names, parts and words beside their numbers; `slots` and
+    `verdicts` are the same as columns.
     """
 
     confidences: list[float]
@@ -88,6 +90,8 @@ class Answered:
     row_of_call: list[int]
     located: Located | None
     datasets: tuple[DatasetVersion, ...]
+    slots: Slots
+    verdicts: Verdicts
 
     def outcome(self, call: int) -> Outcome:
         """What kind of answer a call has."""
@@ -127,6 +131,7 @@ def located_of(
         a.modes.starts.tolist(),
         addresses,
         areas,
+        region,
     )
 
 
