@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from locsvc.formats.gad.coding import GREATEST_INNER_RADIUS_M, Peer
 from locsvc.formats.gad.isup import is_geodetic_information, read_geodetic_location
+from locsvc.formats.gad.json_cells import cell_in
 from locsvc.formats.gad.messages import MOST_TEXT, octets_of
 from locsvc.formats.gad.octets import (
     MOST_CORNERS,
@@ -30,7 +31,7 @@ from locsvc.formats.gad.octets import (
 )
 from locsvc.formats.ranges import MAX_LENGTH_M
 from locsvc.formats.reading import Reading, Unreadable
-from locsvc.model import ArcBand, Circle, DeviceReport, LatLng, Point, Shape
+from locsvc.model import ArcBand, CellMeasurement, CellScan, Circle, DeviceReport, Evidence, LatLng, Point, Shape
 
 Json = Mapping[str, object]
 
@@ -70,18 +71,35 @@ def read_json(text: str, *, arrived_at: float | None, peer: Peer) -> Reading:
     """
     found, levels = _loaded(text), 0
     timed: dict[str, object] = {}
+    notes = Notes(peer)
+    cell: CellMeasurement | None = None
     while True:
+        cell = cell or cell_in(found, notes.warnings)
         timed.update({key: found[key] for key in (*_AGES, *_TIMES, "velocityEstimate") if key in found})
         if not _SHAPED.isdisjoint(found):
             break
         inner = next((found[key] for key in _WRAPPERS if isinstance(found.get(key), dict)), None)
         levels += 1
+        if cell is not None and (not isinstance(inner, dict) or levels > MOST_WRAPPERS):
+            return _with_cell(notes.reading(None), cell, _observed_at(timed, arrived_at, notes))
         if not isinstance(inner, dict) or levels > MOST_WRAPPERS:
             raise Unreadable(f"JSON with {_shown(list(found))} has no GAD shape; expected a member 'shape'")
         found = inner
-    notes = Notes(peer)
     observed_at = _observed_at(timed, arrived_at, notes)
     _velocity(timed.get("velocityEstimate"), notes)
+    reading = _of_shape(found, observed_at, notes)
+    return reading if cell is None else _with_cell(reading, cell, observed_at)
+
+
+def _with_cell(reading: Reading, cell: CellMeasurement, observed_at: float | None) -> Reading:
+    """The reading with the cell behind its shape, and each by its name."""
+    shapes = [dataclasses.replace(piece, evidence_id="fix") for piece in reading.evidence]
+    scan = Evidence(CellScan(serving=cell), "cell" if shapes else "", "", observed_at)
+    return dataclasses.replace(reading, evidence=(*shapes, scan), no_location="")
+
+
+def _of_shape(found: Json, observed_at: float | None, notes: Notes) -> Reading:
+    """The reading of the members that make a shape."""
     if "geographicalInformation" in found or "geodeticInformation" in found:
         return _of_octets(found, observed_at, notes)
     kind = found["shape"] if "shape" in found else _likely_kind(found, notes)
@@ -156,7 +174,7 @@ def _number(value: object) -> float | None:
 def _place(point: object) -> LatLng | None:
     if not isinstance(point, dict):
         return None
-    lat, lng = _number(point.get("lat")), _number(point.get("lon"))
+    lat, lng = _number(point.get("lat", point.get("latitude"))), _number(point.get("lon", point.get("longitude")))
     if lat is None or lng is None or abs(lat) > 90 or abs(lng) > 180:
         return None
     return LatLng(lat, lng)
@@ -176,6 +194,10 @@ def _confidence(found: Json, notes: Notes) -> float | None:
     if value is None:
         notes.warn("confidence", _shown(found.get("confidence")), "is missing or no number; left open")
         return None
+    if 0 < value < 1:
+        notes.warn("confidence", f"{value:g}", "is a fraction, not a percentage; read so")
+        notes.details["confidence"] = f"{value:g}"
+        return value
     if value != int(value) and 0 < value < 100:
         notes.details["confidence"] = f"{value:g}"
         return value / 100

@@ -37,6 +37,9 @@ ON_PURPOSE = {
 EXCHANGED = {"jss7-ellipse", "jss7-ellipsoid"}
 
 
+PLMN = {"mcc": "001", "mnc": "01"}
+
+
 def of_kind(*kinds: str) -> list[Any]:
     return [pytest.param(v, id=v["id"]) for v in VECTORS if v["kind"] in kinds] or [pytest.param({}, id="absent")]
 
@@ -627,3 +630,47 @@ def test_texts_of_octets_are_told_from_words(text: str) -> None:
 )
 def test_what_programs_put_round_the_digits_is_left_out(text: str) -> None:
     assert report_of(gad.read(text)) == report_of(gad.read("1020b60c1dddde28"))
+
+
+@pytest.mark.parametrize(
+    ("location", "radio", "area", "cell"),
+    [
+        (
+            {"nrLocation": {"tai": {"tac": "00044d"}, "ncgi": {"plmnId": PLMN, "nrCellId": "000012345"}}},
+            "NR",
+            1101,
+            74565,
+        ),
+        (
+            {"eutraLocation": {"tai": {"tac": "044d"}, "ecgi": {"plmnId": PLMN, "eutraCellId": "0012345"}}},
+            "LTE",
+            1101,
+            74565,
+        ),
+    ],
+)
+@pytest.mark.parametrize("shape", [{}, {"geographicalInformation": "1020b60c1dddde28"}])
+def test_the_cell_beside_a_shape_is_evidence_too(
+    location: dict[str, dict[str, object]], radio: str, area: int, cell: int, shape: dict[str, str]
+) -> None:
+    (inner,) = location.values()
+    reading = gad.read(json.dumps(dict.fromkeys(location, inner | shape)))
+    assert [piece.evidence_id for piece in reading.evidence] == (["fix", "cell"] if shape else [""])
+    content = reading.evidence[-1].content
+    assert isinstance(content, model.CellScan)
+    assert content.serving == model.CellMeasurement(model.Radio[radio], "001", "01", area, cell)
+    assert not reading.no_location
+
+
+def test_a_cell_of_no_network_is_none() -> None:
+    nowhere = {"ncgi": {"plmnId": {"mcc": "000", "mnc": "00"}, "nrCellId": "000000000"}}
+    with pytest.raises(Unreadable):
+        gad.read(json.dumps(nowhere))
+
+
+@pytest.mark.parametrize(("stated", "confidence"), [(0.67, 0.67), (67, 0.67), (67.5, 0.675), (1, 0.01)])
+def test_a_confidence_in_json_on_either_scale(stated: float, confidence: float) -> None:
+    ellipse = {"semiMajor": 50, "semiMinor": 20, "orientationMajor": 45}
+    shape = {"shape": "POINT_UNCERTAINTY_ELLIPSE", "point": {"latitude": 55.0, "longitude": 2.5}}
+    reading = gad.read(json.dumps(shape | {"uncertaintyEllipse": ellipse, "confidence": stated}))
+    assert report_of(reading).confidence == pytest.approx(confidence)
