@@ -39,14 +39,15 @@ def agreement_of(posterior: Posterior) -> Agreement:
     """
     leaves, pieces = posterior.leaves, posterior.pieces
     agreement, share = np.empty(len(pieces.piece)), np.empty(len(pieces.piece))
-    _agree_calls(pieces, leaves.starts, leaves.mass, leaves.area_m2, leaves.vectors, agreement, share)
+    agree_calls(pieces, leaves.starts, leaves.mass, leaves.area_m2, leaves.vectors, agreement, share)
     return Agreement(agreement, share)
 
 
 @compiled
-def _agree_calls(
+def agree_calls(
     d: Pieces, starts: Ints, mass: Floats, area_m2: Floats, vectors: Floats, agreement: Floats, share: Floats
 ) -> None:
+    """Fills agreement and share (pieces,) of all calls."""
     x, y, z, area = np.empty(SAMPLE), np.empty(SAMPLE), np.empty(SAMPLE), np.empty(SAMPLE)
     log, sharp, gain = np.empty(SAMPLE, np.float32), np.empty(SAMPLE, np.float32), np.empty(SAMPLE, np.float32)
     for call in range(len(starts) - 1):

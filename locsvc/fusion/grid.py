@@ -67,8 +67,8 @@ OPENED = np.float32(-3e38)
 ROOM = 6144
 # Leaves that one call may have while it is being refined: some six rounds of every level.
 LEAF_ROOM = 65536
-# Finished leaves of the calls of one part: some 400 each, never more than ROOM.
-FOUND_ROOM = 49152
+# Finished leaves of the calls of one pass: some 400 each, never more than ROOM; what is not needed is never touched.
+FOUND_ROOM = 1 << 19
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Posterior:
     pieces: Pieces
 
 
-class _Kept(NamedTuple):
+class Kept(NamedTuple):
     """Leaves of the call that is being refined; `log` is OPENED once a leaf has been; `share` is set by `_weigh`."""
 
     cells: Level
@@ -94,7 +94,7 @@ class _Kept(NamedTuple):
     z: Floats
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
     """Room for what is seen at a level of cells: vectors less the anchor, areas, evaluation, order."""
 
     x: Floats
@@ -124,7 +124,7 @@ class _State(NamedTuple):
     enough: Ints
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """Finished leaves of many calls, while there is room."""
 
     cell: Cells
@@ -140,13 +140,13 @@ class _Room(threading.local):
         self.levels = (room_for(ROOM), room_for(ROOM))
         self.look = _room_to_look()
         self.kept = _room_to_keep()
-        self.found = _Found(
+        self.found = Found(
             np.empty(FOUND_ROOM, np.uint64), np.empty(FOUND_ROOM), np.empty(FOUND_ROOM), np.empty((FOUND_ROOM, 3))
         )
 
 
-def _room_to_look() -> _Look:
-    return _Look(
+def _room_to_look() -> Look:
+    return Look(
         np.empty(ROOM),
         np.empty(ROOM),
         np.empty(ROOM),
@@ -161,8 +161,8 @@ def _room_to_look() -> _Look:
     )
 
 
-def _room_to_keep() -> _Kept:
-    return _Kept(
+def _room_to_keep() -> Kept:
+    return Kept(
         room_for(LEAF_ROOM),
         np.empty(LEAF_ROOM, np.int64),
         np.empty(LEAF_ROOM, np.float32),
@@ -176,6 +176,11 @@ def _room_to_keep() -> _Kept:
 
 
 _ROOM = _Room()
+
+
+def room_of_thread() -> _Room:
+    """The room that this thread keeps."""
+    return _ROOM
 
 
 def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
@@ -192,11 +197,11 @@ def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
     """
     pieces = pieces_of(densities, calls)
     starts = np.zeros(calls + 1, np.int64)
-    parts: list[_Found] = []
+    parts: list[Found] = []
     call = 0
     while call < calls:
         before = int(starts[call])
-        call = _locate_calls(
+        call = locate_calls(
             tables(),
             pieces,
             np.asarray(confidence, np.float64),
@@ -211,18 +216,23 @@ def locate(densities: Densities, calls: int, confidence: Floats) -> Posterior:
         # Copied out of the room that the thread keeps: a tenth of what new room would cost.
         room = _ROOM.found
         parts.append(
-            _Found(
+            Found(
                 room.cell[:used].copy(), room.mass[:used].copy(), room.area_m2[:used].copy(), room.vectors[:used].copy()
             )
         )
     whole = parts[0] if len(parts) == 1 else _joined(parts)
-    call_of = np.repeat(np.arange(calls), np.diff(starts))
-    leaves = Leaves(call_of, whole.cell, whole.mass, whole.area_m2, whole.vectors, starts)
+    return posterior_of(whole, starts, densities, pieces)
+
+
+def posterior_of(found: Found, starts: Ints, densities: Densities, pieces: Pieces) -> Posterior:
+    """The posterior of calls whose leaves were found."""
+    call_of = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    leaves = Leaves(call_of, found.cell, found.mass, found.area_m2, found.vectors, starts)
     return Posterior(leaves, densities, pieces)
 
 
-def _joined(parts: list[_Found]) -> _Found:
-    return _Found(
+def _joined(parts: list[Found]) -> Found:
+    return Found(
         np.concatenate([p.cell for p in parts]),
         np.concatenate([p.mass for p in parts]),
         np.concatenate([p.area_m2 for p in parts]),
@@ -231,16 +241,16 @@ def _joined(parts: list[_Found]) -> _Found:
 
 
 @compiled
-def _locate_calls(
+def locate_calls(
     t: Lattice,
     d: Pieces,
     confidence: Floats,
     call: int,
     starts: Ints,
-    found: _Found,
+    found: Found,
     levels: tuple[Level, Level],
-    look: _Look,
-    kept: _Kept,
+    look: Look,
+    kept: Kept,
 ) -> int:
     """Finds the posteriors of calls from `call` on, while there is room in `found`; the first call that is left."""
     state = _State(np.zeros(1), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64))
@@ -260,8 +270,8 @@ def _refine_call(
     call: int,
     confidence: float,
     levels: tuple[Level, Level],
-    look: _Look,
-    kept: _Kept,
+    look: Look,
+    kept: Kept,
     state: _State,
 ) -> float:
     """Fills `kept` with the leaves of a call; the log mass outside of all cells."""
@@ -292,7 +302,7 @@ def _refine_call(
 
 
 @compiled
-def _see(t: Lattice, d: Pieces, call: int, resolution: int, level: Level, count: int, look: _Look) -> None:
+def _see(t: Lattice, d: Pieces, call: int, resolution: int, level: Level, count: int, look: Look) -> None:
     """Evaluates a level, densities averaged over its cells."""
     ax, ay, az = d.anchor[call, 0], d.anchor[call, 1], d.anchor[call, 2]
     flat = FLAT_AREA_M2[resolution]
@@ -318,7 +328,7 @@ def sort_falling(value: Floats32, count: int, key: Cells, order: Ints) -> None:
 
 
 @compiled
-def _choose(confidence: float, resolution: int, count: int, look: _Look, state: _State) -> None:
+def _choose(confidence: float, resolution: int, count: int, look: Look, state: _State) -> None:
     """Sets `look.split` for the cells, in `look.order` of falling mass, that are to be split; counts the others."""
     # Masses in units of the level's own peak: a call's may fall by orders of magnitude from one level to the next.
     peak = np.float64(look.log[:count].max())
@@ -373,7 +383,7 @@ def _choose(confidence: float, resolution: int, count: int, look: _Look, state: 
 
 @compiled
 def _divide(
-    t: Lattice, resolution: int, level: Level, count: int, look: _Look, below: Level, kept: _Kept, state: _State
+    t: Lattice, resolution: int, level: Level, count: int, look: Look, below: Level, kept: Kept, state: _State
 ) -> int:
     """Keeps what is not split as leaves, writes the children of the others to `below`; their number."""
     here = 0.0
@@ -404,7 +414,7 @@ def _divide(
 
 
 @compiled
-def _weigh(log_elsewhere: float, kept: _Kept, state: _State) -> float:
+def _weigh(log_elsewhere: float, kept: Kept, state: _State) -> float:
     """Sets each kept leaf's share of everything; the log mass of everything."""
     peak = np.float32(state.peak[0])
     count = state.kept[0]
@@ -419,7 +429,7 @@ def _weigh(log_elsewhere: float, kept: _Kept, state: _State) -> float:
 
 
 @compiled
-def _reopen(t: Lattice, log_elsewhere: float, kept: _Kept, state: _State, level: Level) -> tuple[int, int]:
+def _reopen(t: Lattice, log_elsewhere: float, kept: Kept, state: _State, level: Level) -> tuple[int, int]:
     """Opens leaves that turn out too large, and writes their children to `level`; their resolution and number.
 
     A leaf was left for its small part of the mass; when the rest shrinks in a closer look, it no longer is. A level has
@@ -465,7 +475,7 @@ def _reopen(t: Lattice, log_elsewhere: float, kept: _Kept, state: _State, level:
 
 
 @compiled
-def _finish(kept: _Kept, state: _State, log_elsewhere: float, key: Cells, found: _Found, used: int) -> int:
+def _finish(kept: Kept, state: _State, log_elsewhere: float, key: Cells, found: Found, used: int) -> int:
     """Writes the leaves of a finished call to `found`, densest first; the rows that are used then."""
     _weigh(log_elsewhere, kept, state)
     count = 0

@@ -82,7 +82,7 @@ class Mode:
     radius_m: float
 
 
-class _Calls(NamedTuple):
+class LeavesOfCalls(NamedTuple):
     """Leaves of all calls, by `starts`, and what is asked of each call."""
 
     anchor: Floats
@@ -121,13 +121,20 @@ def answer(posterior: Posterior, confidence: Floats) -> Answers:
     region, count = np.empty(calls, np.int64), np.empty(calls, np.int64)
     of_leaf = np.empty(len(leaves.cell), np.int64)
     confidence = np.asarray(confidence, np.float64)
-    all_calls = _Calls(posterior.pieces.anchor, leaves.starts, leaves.mass, leaves.area_m2, leaves.vectors, confidence)
-    _answer_calls(all_calls, numbers, region, of_leaf, count)
+    all_calls = LeavesOfCalls(
+        posterior.pieces.anchor, leaves.starts, leaves.mass, leaves.area_m2, leaves.vectors, confidence
+    )
+    answer_calls(all_calls, numbers, region, of_leaf, count)
     starts = np.zeros(calls + 1, np.int64)
     np.cumsum(count - 1, out=starts[1:])
     modes = np.empty((4, int(starts[-1])))
     if starts[-1]:
-        _list_modes(all_calls, of_leaf, starts, modes)
+        list_modes(all_calls, of_leaf, starts, modes)
+    return answers_of(numbers, region, of_leaf, modes, starts)
+
+
+def answers_of(numbers: Floats, region: Ints, of_leaf: Ints, modes: Floats, mode_starts: Ints) -> Answers:
+    """What the kernels found, by name."""
     return Answers(
         numbers[LAT],
         numbers[LNG],
@@ -140,12 +147,12 @@ def answer(posterior: Posterior, confidence: Floats) -> Answers:
         numbers[REACH],
         region,
         of_leaf,
-        Modes(modes[0], modes[1], modes[2], modes[3], starts),
+        Modes(modes[0], modes[1], modes[2], modes[3], mode_starts),
     )
 
 
 @compiled
-def _answer_calls(c: _Calls, numbers: Floats, region: Ints, of_leaf: Ints, modes: Ints) -> None:
+def answer_calls(c: LeavesOfCalls, numbers: Floats, region: Ints, of_leaf: Ints, modes: Ints) -> None:
     """Fills the numbers (9, calls), leaves in the region and number of modes (calls,) of all calls."""
     most = 0
     for call in range(len(c.confidence)):
@@ -295,7 +302,7 @@ def _put_ellipse(c: _Call, region: int, of_leaf: Ints, out: Floats) -> None:
 
 
 @compiled
-def _list_modes(c: _Calls, of_leaf: Ints, mode_starts: Ints, out: Floats) -> None:
+def list_modes(c: LeavesOfCalls, of_leaf: Ints, mode_starts: Ints, out: Floats) -> None:
     """Fills latitude, longitude, mass and radius (4, modes) of all modes but the dominant ones."""
     for call in range(len(c.confidence)):
         a, b = c.starts[call], c.starts[call + 1]
@@ -336,12 +343,13 @@ def compact(leaves: Leaves, region_leaves: Ints) -> CompactCells:
     starts = np.zeros(calls + 1, np.int64)
     finest = np.empty(calls, np.int64)
     cell = np.empty(int(region_leaves.sum()), np.uint64)
-    _compact_calls(leaves.cell, leaves.starts, region_leaves, cell, starts, finest)
+    compact_calls(leaves.cell, leaves.starts, region_leaves, cell, starts, finest)
     return CompactCells(cell[: starts[-1]], starts, finest)
 
 
 @compiled
-def _compact_calls(cell: Cells, starts: Ints, region: Ints, out: Cells, ends: Ints, finest: Ints) -> None:
+def compact_calls(cell: Cells, starts: Ints, region: Ints, out: Cells, ends: Ints, finest: Ints) -> None:
+    """Fills cells, where each call's end (calls + 1,), and their finest resolution (calls,) of all calls."""
     used = 0
     for call in range(len(region)):
         mine = cell[starts[call] : starts[call] + region[call]].copy()

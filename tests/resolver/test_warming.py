@@ -42,8 +42,7 @@ def test_nothing_is_left_to_compile(sample: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, str(sample / "calls.jsonl")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     before, after = json.loads(done.stdout)
-    assert before["locsvc.fusion.grid._locate_calls"] == 1
-    assert before["locsvc.fusion.region._list_modes"] == 1
+    assert before["locsvc.fusion.fuse._fuse"] == 1
     assert after == before
     assert compiled.are_kept()
 
