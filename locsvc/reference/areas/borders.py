@@ -1,89 +1,90 @@
-"""How far the nearest border is: borders in chunks, an R-tree over the chunks' boxes.
-
-A border of a country has millions of edges; as geometry objects in a tree they cost about 500 bytes each. Chunks of 64
-edges with their corners in flat arrays cost 20 bytes an edge.
-"""
+"""How far the nearest border is."""
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 import numpy as np
-import numpy.typing as npt
-import shapely
 
+from locsvc.compiled import compiled
 from locsvc.geo import curvature_radii_m
+from locsvc.reference.areas.holding import strip_of
 
-_CHUNK_EDGES = 64
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from locsvc.reference.areas.holding import Strips
+
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+    Words = npt.NDArray[np.int32]
+
 # A border farther off than the last of these is as good as none.
 _REACHES_M = (1_500.0, 6_000.0, 20_000.0, 60_000.0)
 # Beyond this the plane below is too crooked, and near the seam at 180 degrees a border may be a cut only.
 _MAX_LATITUDE_DEG = 80.0
 
 
-class Borders:
-    """The borders of all areas.
+def clearance_m(strips: Strips, latitude_deg: float, longitude_deg: float) -> float:
+    """Metres from the place within which there is surely no border; at most the real distance, 60 km at most.
 
-    Parameters
-    ----------
-    outlines
-        `(n,)` multipolygons, degrees, longitude first.
-
-    Attributes
-    ----------
-    begin, end
-        `(edges, 2) float64`, corners of the edges, outline by outline.
+    0 near the poles and the antimeridian, where it is not worked out.
     """
+    if abs(latitude_deg) > _MAX_LATITUDE_DEG:
+        return 0.0
+    east_m, north_m = curvature_radii_m(latitude_deg)
+    scale_east, scale_north = np.radians([east_m * np.cos(np.radians(latitude_deg)), north_m]).tolist()
+    sure_m = 0.0
+    for reach_m in _REACHES_M:
+        lat_span, lon_span = _spans_deg(latitude_deg, reach_m)
+        if longitude_deg - lon_span <= -180.0 or longitude_deg + lon_span >= 180.0:
+            return sure_m
+        nearest_m = nearest_edge_m(latitude_deg, longitude_deg, lat_span, lon_span, scale_east, scale_north, *strips)
+        sure_m = _at_least_m(min(nearest_m, reach_m), latitude_deg)
+        if nearest_m <= reach_m:
+            break
+    return sure_m
 
-    def __init__(self, outlines: npt.NDArray[np.object_]) -> None:
-        rings = shapely.get_rings(shapely.get_parts(outlines))
-        corners, ring_of = shapely.get_coordinates(rings, return_index=True)
-        # Edge k runs from corner k to corner k + 1; the last corner of a ring starts none.
-        starts = np.flatnonzero(ring_of[:-1] == ring_of[1:])
-        self.begin = corners[starts]
-        self.end = corners[starts + 1]
-        heads = np.arange(0, len(starts), _CHUNK_EDGES)
-        self._first, self._last = heads, np.minimum(heads + _CHUNK_EDGES, len(starts))
-        low, high = np.minimum(self.begin, self.end), np.maximum(self.begin, self.end)
-        if len(heads):
-            low, high = np.minimum.reduceat(low, heads), np.maximum.reduceat(high, heads)
-        self._tree = shapely.STRtree(shapely.box(low[:, 0], low[:, 1], high[:, 0], high[:, 1]))
-        # The tree is built by its first query; later ones only read, from any thread.
-        self._tree.query(shapely.Point(0.0, 0.0))
 
-    def clearance_m(self, latitude_deg: float, longitude_deg: float) -> float:
-        """Metres from the place within which there is surely no border; at most the real distance, 60 km at most.
-
-        0 near the poles and the antimeridian, where it is not worked out.
-        """
-        if abs(latitude_deg) > _MAX_LATITUDE_DEG:
-            return 0.0
-        sure_m = 0.0
-        for reach_m in _REACHES_M:
-            lat_span, lon_span = _spans_deg(latitude_deg, reach_m)
-            west, east = longitude_deg - lon_span, longitude_deg + lon_span
-            if west <= -180.0 or east >= 180.0:
-                return sure_m
-            chunks = self._tree.query(shapely.box(west, latitude_deg - lat_span, east, latitude_deg + lat_span))
-            nearest_m = self._nearest_m(chunks, latitude_deg, longitude_deg)
-            sure_m = _at_least_m(min(nearest_m, reach_m), latitude_deg)
-            if nearest_m <= reach_m:
-                break
-        return sure_m
-
-    def _nearest_m(self, chunks: npt.NDArray[np.int64], latitude_deg: float, longitude_deg: float) -> float:
-        """Metres to the nearest edge of the chunks, in the plane that touches the ellipsoid at the place."""
-        if not len(chunks):
-            return float("inf")
-        edges = np.concatenate([np.arange(self._first[c], self._last[c]) for c in chunks])
-        east_m, north_m = curvature_radii_m(latitude_deg)
-        scale = np.radians([east_m * np.cos(np.radians(latitude_deg)), north_m])
-        here = np.array([longitude_deg, latitude_deg])
-        start = (self.begin[edges] - here) * scale
-        along = (self.end[edges] - here) * scale - start
-        # Foot of the perpendicular from the place, kept on the edge; an edge without length is its corner.
-        length_squared = np.maximum((along * along).sum(axis=1), 1e-12)
-        part = np.clip(-(start * along).sum(axis=1) / length_squared, 0.0, 1.0)
-        foot = start + part[:, None] * along
-        return float(np.sqrt((foot * foot).sum(axis=1).min()))
+@compiled
+def nearest_edge_m(
+    latitude_deg: float,
+    longitude_deg: float,
+    lat_span: float,
+    lon_span: float,
+    scale_east: float,
+    scale_north: float,
+    box: Floats,
+    first_strip: Ints,
+    per_degree: Floats,
+    starts: Ints,
+    edges: Words,
+    begin: Floats,
+    end: Floats,
+) -> float:
+    """Metres to the nearest edge in a window round the place, in the plane that touches the ellipsoid there."""
+    south, north = latitude_deg - lat_span, latitude_deg + lat_span
+    west, east = longitude_deg - lon_span, longitude_deg + lon_span
+    least_m2 = math.inf
+    for area in range(len(box)):
+        if not (box[area, 0] <= east and box[area, 2] >= west and box[area, 1] <= north and box[area, 3] >= south):
+            continue
+        first = strip_of(max(south, box[area, 1]), area, box, first_strip, per_degree)
+        last = strip_of(min(north, box[area, 3]), area, box, first_strip, per_degree)
+        for k in range(starts[first], starts[last + 1]):
+            x1, x2 = begin[edges[k], 0], end[edges[k], 0]
+            if max(x1, x2) < west or min(x1, x2) > east:
+                continue
+            start_x, start_y = (x1 - longitude_deg) * scale_east, (begin[edges[k], 1] - latitude_deg) * scale_north
+            along_x = (x2 - longitude_deg) * scale_east - start_x
+            along_y = (end[edges[k], 1] - latitude_deg) * scale_north - start_y
+            # Foot of the perpendicular from the place, kept on the edge; an edge without length is its corner.
+            length_squared = max(along_x * along_x + along_y * along_y, 1e-12)
+            part = min(max(-(start_x * along_x + start_y * along_y) / length_squared, 0.0), 1.0)
+            foot_x, foot_y = start_x + part * along_x, start_y + part * along_y
+            least_m2 = min(least_m2, foot_x * foot_x + foot_y * foot_y)
+    return math.sqrt(least_m2)
 
 
 def _spans_deg(latitude_deg: float, reach_m: float) -> tuple[float, float]:

@@ -49,13 +49,16 @@ class Strips(NamedTuple):
     end: Floats
 
 
-def strips_of(outlines: npt.NDArray[np.object_], begin: Floats, end: Floats) -> Strips:
-    """The strips of multipolygons, whose edges, outline by outline, are `begin` and `end` (edges, 2)."""
+def strips_of(outlines: npt.NDArray[np.object_]) -> Strips:
+    """The strips of multipolygons, `(n,)`, degrees, longitude first."""
     box = shapely.bounds(outlines).reshape(-1, 4)
     parts, area_of_part = shapely.get_parts(outlines, return_index=True)
     rings, part_of_ring = shapely.get_rings(parts, return_index=True)
-    # A ring's last corner repeats its first and begins no edge.
-    area = np.repeat(area_of_part[part_of_ring], np.maximum(shapely.get_num_coordinates(rings) - 1, 0))
+    corners, ring_of_corner = shapely.get_coordinates(rings, return_index=True)
+    # Edge k runs from corner k to corner k + 1; the last corner of a ring begins none.
+    first = np.flatnonzero(ring_of_corner[:-1] == ring_of_corner[1:])
+    begin, end = corners[first], corners[first + 1]
+    area = area_of_part[part_of_ring[ring_of_corner[first]]]
     count = np.bincount(area, minlength=len(outlines))
     # How often the edges, put end to end, run through the outline from south to north: each strip lists as many.
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -75,7 +78,7 @@ def strips_of(outlines: npt.NDArray[np.object_], begin: Floats, end: Floats) -> 
 
 
 @compiled
-def _strip(latitude_deg: float, area: int, box: Floats, first_strip: Ints, per_degree: Floats) -> int:
+def strip_of(latitude_deg: float, area: int, box: Floats, first_strip: Ints, per_degree: Floats) -> int:
     """The strip of an outline that holds a latitude inside its box; never lower for a higher one."""
     strip = first_strip[area] + int((latitude_deg - box[area, 1]) * per_degree[area])
     return int(min(strip, first_strip[area + 1] - 1))
@@ -89,8 +92,8 @@ def _list_edges(
     for edge in range(len(begin)):
         a = area[edge]
         low, high = min(begin[edge, 1], end[edge, 1]), max(begin[edge, 1], end[edge, 1])
-        first = _strip(low, a, box, first_strip, per_degree)
-        last = _strip(high, a, box, first_strip, per_degree)
+        first = strip_of(low, a, box, first_strip, per_degree)
+        last = strip_of(high, a, box, first_strip, per_degree)
         for strip in range(first, last + 1):
             if len(edges):
                 edges[at[strip]] = edge
@@ -111,7 +114,7 @@ def _holds(
     end: Floats,
 ) -> int:
     """INSIDE, OUTSIDE or UNDECIDED: how an outline holds a place inside its box."""
-    strip = _strip(y, area, box, first_strip, per_degree)
+    strip = strip_of(y, area, box, first_strip, per_degree)
     inside = False
     for k in range(starts[strip], starts[strip + 1]):
         edge = edges[k]

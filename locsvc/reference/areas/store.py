@@ -17,7 +17,7 @@ from h3.api import numpy_int as h3
 from locsvc.errors import DatasetError
 from locsvc.geo import latitudes_longitudes
 from locsvc.model import AreaShare
-from locsvc.reference.areas.borders import Borders
+from locsvc.reference.areas.borders import clearance_m
 from locsvc.reference.areas.holding import INSIDE, UNDECIDED, masses, places_held, strips_of
 from locsvc.reference.areas.importer import NAMES_FILE, OFFSETS_FILE, OUTLINES_FILE
 from locsvc.reference.snapshot import Entry
@@ -54,8 +54,7 @@ class AreaStore:
         self.dataset_of = tuple(dataset_of)
         self._outlines = outlines
         self._tree = shapely.STRtree(outlines)
-        self._borders = Borders(outlines)
-        self._strips = strips_of(outlines, self._borders.begin, self._borders.end)
+        self._strips = strips_of(outlines)
         self._tiles: dict[int, tuple[int, float]] = {}
         self._combinations: dict[tuple[int, ...], int] = {}
         self._wholes: list[tuple[AreaShare, ...]] = []
@@ -256,8 +255,8 @@ class AreaStore:
         if not (math.isfinite(latitude_deg) and math.isfinite(longitude_deg)):
             return UNSURE
         tile = h3.latlng_to_cell(latitude_deg, longitude_deg, _TILE_RESOLUTION)
-        number, clearance_m = self._tiles.get(tile) or self._learn(tile)
-        return number if radius_m < clearance_m else UNSURE
+        number, clear_m = self._tiles.get(tile) or self._learn(tile)
+        return number if radius_m < clear_m else UNSURE
 
     def _learn(self, tile: int) -> tuple[int, float]:
         """The areas that hold a tile, and the radius up to which a circle from anywhere in it has no border inside."""
@@ -265,11 +264,10 @@ class AreaStore:
         _, holding = self._holding(np.array([latitude]), np.array([longitude]))
         reach_m = max(h3.great_circle_distance((latitude, longitude), c, "m") for c in h3.cell_to_boundary(tile))
         # 1 %: distances on the sphere against the ellipsoid.
-        with self._asking:
-            clearance_m = self._borders.clearance_m(latitude, longitude) - 1.01 * reach_m
+        clear_m = clearance_m(self._strips, latitude, longitude) - 1.01 * reach_m
         areas = tuple(np.sort(holding).tolist())
         with self._learning:
-            known = (self._number_of(areas), clearance_m)
+            known = (self._number_of(areas), clear_m)
             if len(self._tiles) >= _CACHED_TILES:
                 self._tiles = {}
             self._tiles[tile] = known
