@@ -5,44 +5,108 @@ As a program, `python -m locsvc.resolver.warming` compiles the kernels, so that 
 
 from __future__ import annotations
 
+import json
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from locsvc import model
 from locsvc.compiled import are_kept, compiling, kernel_directory
 
 if TYPE_CHECKING:
+    from locsvc.reference.store import Reference
     from locsvc.resolver import Resolver
 
 COMPILING = "compiling the core (once for this installation, half a minute) ..."
 
 
+_SECTORS = """radio,mcc,mnc,area,cell,pci,arfcn,latitude,longitude,azimuth
+LTE,001,01,1,257,7,1300,55.0,2.5,0
+LTE,001,01,1,258,8,1300,55.0,2.5,120
+LTE,001,01,1,513,9,1300,55.01,2.51,0
+"""
+_CENTROIDS = """radio,mcc,net,area,cell,unit,lon,lat,range,samples,changeable,created,updated,averageSignal
+LTE,1,1,1,769,11,2.52,55.02,1626,10,1,1629547200,1698430455,0
+GSM,1,1,2,41011,,2.5,55.0,1626,10,1,1629547200,1698430455,0
+"""
+_ADDRESSES = """lat,lon,number,street,city,postcode,country
+55.0001,2.5001,1,Mill Lane,Testham,TE1 1EW,XT
+"""
+_HERE, _THERE = model.LatLng(55.0, 2.5), model.LatLng(55.5, 2.5)
+
+
 def warm(resolver: Resolver) -> None:
-    """Resolve calls of nothing but unknown markers that together use every kernel, with what they need.
+    """Resolve calls about nothing that together use every kernel, with what they need.
 
     Where kernels are not compiled yet, one process compiles them and others wait for it.
     """
+    kept = are_kept()
     with compiling():
+        if not kept:
+            # Look-ups have kernels too: each dataset must be there, and answer.
+            with tempfile.TemporaryDirectory(prefix="locsvc-") as folder:
+                type(resolver)(_invented(Path(folder))).resolve(_calls(), confidences=0.9)
         resolver.resolve(_calls(), confidences=0.9)
+
+
+def _invented(folder: Path) -> Reference:
+    """A few cells, an address and two areas with a border through all of them."""
+    from locsvc.reference.addresses import import_addresses
+    from locsvc.reference.areas import import_areas
+    from locsvc.reference.cells import import_cells
+    from locsvc.reference.snapshot import Draft
+    from locsvc.reference.store import Reference
+
+    west, middle, east = 1.5, 2.5003, 3.5
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"name": name},
+            "geometry": {"type": "Polygon", "coordinates": [[[a, 54], [b, 54], [b, 56], [a, 56], [a, 54]]]},
+        }
+        for name, a, b in (("West", west, middle), ("East", middle, east))
+    ]
+    texts = {
+        "sectors.csv": _SECTORS,
+        "cells.csv": _CENTROIDS,
+        "addresses.csv": _ADDRESSES,
+        "areas.geojson": json.dumps({"type": "FeatureCollection", "features": features}),
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    data = folder / "data"
+    with Draft.begin(data) as draft:
+        import_cells(draft, folder / "sectors.csv", name="sectors")
+        import_cells(draft, folder / "cells.csv", name="cells")
+        import_addresses(draft, folder / "addresses.csv", name="addresses")
+        import_areas(draft, folder / "areas.geojson", name="areas", name_field="name")
+        draft.publish()
+    return Reference.open(data)
+
+
+def _cell(cell: int | None, area: int = 1, pci: int | None = None) -> model.CellMeasurement:
+    return model.CellMeasurement(model.Radio.LTE, "001", "01", area, cell, pci, None if pci is None else 1300)
 
 
 def _calls() -> list[model.Call]:
     """Calls with all kinds of evidence, one of them with two places that exclude each other."""
-    here, there = model.LatLng(53.0, -7.0), model.LatLng(53.5, -7.0)
-    corners = (here, model.LatLng(53.0, -6.99), model.LatLng(53.01, -6.99))
+    corners = (_HERE, model.LatLng(55.0, 2.51), model.LatLng(55.01, 2.51))
     gnss, wifi = model.PositioningMethod.GNSS, model.PositioningMethod.WIFI
-    scan = model.CellScan(model.CellMeasurement(model.Radio.LTE, "272", "01", 1, 257))
-    mast = model.LineRecord(class_of_service=model.ClassOfService.WIRELESS_PHASE1, position=here)
-    contents: tuple[tuple[model.EvidenceContent, ...], ...] = (
-        (scan, model.DeviceReport(model.Circle(here, 50.0), 0.9, gnss), model.LineLookup("+353209100000")),
-        tuple(model.DeviceReport(model.Circle(p, 50.0), 0.9, m) for p, m in ((here, gnss), (there, wifi))),
-        (model.LineLookup(record=mast),),
+    heard = model.CellMeasurement(model.Radio.LTE, pci=8, arfcn=1300)
+    # Known by its row, its site, its area, its network, and not at all.
+    scans = [model.CellScan(_cell(257), (_cell(769), heard))]
+    scans += [model.CellScan(c) for c in (_cell(259), _cell(99_999), _cell(99_999, 77), _cell(None, pci=9))]
+    contents: list[tuple[model.EvidenceContent, ...]] = [(scan,) for scan in scans]
+    contents += [
+        (scans[0], model.DeviceReport(model.Circle(_HERE, 50.0), 0.9, gnss), model.LineLookup("+441632960100")),
+        tuple(model.DeviceReport(model.Circle(p, 50.0), 0.9, m) for p, m in ((_HERE, gnss), (_THERE, wifi))),
         (
-            model.DeviceReport(model.ArcBand(here, 500.0, 800.0, 20.0, 90.0), 0.9),
-            model.DeviceReport(model.Ellipse(here, 80.0, 40.0, 30.0), 0.9),
+            model.DeviceReport(model.ArcBand(_HERE, 500.0, 800.0, 20.0, 90.0), 0.9),
+            model.DeviceReport(model.Ellipse(_HERE, 80.0, 40.0, 30.0), 0.9),
             model.DeviceReport(model.Polygon(corners), 0.9),
         ),
-    )
+    ]
     return [model.Call(evidence=tuple(model.Evidence(content) for content in call)) for call in contents]
 
 
