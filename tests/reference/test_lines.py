@@ -15,6 +15,7 @@ from locsvc.model import CivicAddress, ClassOfService, LatLng, LineRecord, Place
 from locsvc.reference.addresses import AddressStore, import_addresses
 from locsvc.reference.importing import ImportReport
 from locsvc.reference.lines import LineStore, import_lines
+from locsvc.reference.lines import store as store_module
 from locsvc.reference.lines.codes import class_of_service, placement, unix_time
 from locsvc.reference.lines.table import COLUMNS, record_of, row_of
 from locsvc.reference.snapshot import Draft, Snapshot
@@ -348,6 +349,17 @@ def test_many_numbers_at_once_come_back_in_order(world: World) -> None:
     found = world.open().lookup(asked)
     assert [r.number if r else None for r in found] == [n if int(n[-5:]) % 2 == 0 else None for n in asked]
     assert world.open().lookup([]) == []
+
+
+def test_records_that_are_kept_are_those_of_the_file(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "_KEPT_RECORDS", 3)
+    world.put("number", *(f"+3532091{n:05d}" for n in range(8)))
+    store = world.open()
+    asked = [f"+3532091{n:05d}" for n in (0, 1, 99, 0, 2, 3, 4, 5, 0, 99)]
+    for batch in (1, 2, 4, len(asked)):
+        found = [record for i in range(0, len(asked), batch) for record in store.lookup(asked[i : i + batch])]
+        assert [r.number if r else None for r in found] == [None if n.endswith("99") else n for n in asked]
+    assert store.lookup(["no number", asked[0]])[0] is None
 
 
 def test_threads_read_at_once_even_when_the_snapshot_is_gone(world: World) -> None:
