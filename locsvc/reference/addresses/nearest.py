@@ -18,7 +18,7 @@ from h3.api import numpy_int as h3
 from locsvc.compiled import compiled
 from locsvc.geo import ECCENTRICITY_SQUARED, SEMI_MAJOR_AXIS_M
 from locsvc.reference.addresses.ground import along_ground_m, in_space_m, windows
-from locsvc.reference.addresses.table import E7, AddressTable, degrees
+from locsvc.reference.addresses.table import E7, AddressTable
 
 # Cells of about 30 m from centre to corner.
 _PLACE_RESOLUTION = 11
@@ -97,11 +97,9 @@ class Nearest:
     def _learn(self, cell: int, max_distance_m: float) -> _Candidates:
         """All addresses that are the nearest to some place in a cell, and perhaps more."""
         latitude, longitude = h3.cell_to_latlng(cell)
-        here = in_space_m(np.array([latitude]), np.array([longitude]))
-        corners = np.array(h3.cell_to_boundary(cell))
-        across = in_space_m(corners[:, 0], corners[:, 1]) - here
+        here = _in_space(latitude, longitude)
         # A little more than the cell: its edges are great circles, and corners are rounded.
-        radius_m = 1.01 * math.sqrt(float((across**2).sum(axis=1).max())) + 0.1
+        radius_m = 1.01 * max(math.dist(here, _in_space(*corner)) for corner in h3.cell_to_boundary(cell)) + 0.1
         farthest_m = min(max_distance_m, _FARTHEST_M) + radius_m
         reach_m = min(_FIRST_REACH_M, farthest_m)
         known: _Candidates
@@ -128,23 +126,52 @@ class Nearest:
         self, latitude_deg: float, longitude_deg: float, reach_m: float
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """All rows within `reach_m` and some more, ascending, and their places in space."""
-        rows: list[npt.NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
-        latitudes: list[npt.NDArray[np.int32]] = [np.empty(0, dtype=np.int32)]
-        longitudes: list[npt.NDArray[np.int32]] = [np.empty(0, dtype=np.int32)]
+        found = []
         for south, west, north, east in windows(latitude_deg, longitude_deg, reach_m):
             for tile in np.sort(self._tree.query(shapely.box(west, south, east, north))):
                 which = self._tile_table[tile]
                 table, index = self._tables[which], self._tile_index[tile]
-                first, last = table.tile_starts[index], table.tile_starts[index + 1]
+                first, last = int(table.tile_starts[index]), int(table.tile_starts[index + 1])
                 lat, lng = table.latitude_e7[first:last], table.longitude_e7[first:last]
-                inside = np.flatnonzero(
-                    (lat >= south / E7) & (lat <= north / E7) & (lng >= west / E7) & (lng <= east / E7)
-                )
-                rows.append(inside + (self._first_row[which] + first))
-                latitudes.append(lat[inside])
-                longitudes.append(lng[inside])
-        row = np.concatenate(rows)
-        return row, in_space_m(degrees(np.concatenate(latitudes)), degrees(np.concatenate(longitudes)))
+                box = (south / E7, west / E7, north / E7, east / E7)
+                found.append(_inside(lat, lng, *box, int(self._first_row[which]) + first))
+        if len(found) == 1:
+            return found[0]
+        row = np.concatenate([np.empty(0, dtype=np.int64), *(rows for rows, _ in found)])
+        return row, np.concatenate([np.empty((0, 3)), *(space for _, space in found)])
+
+
+@compiled
+def _in_space(latitude_deg: float, longitude_deg: float) -> tuple[float, float, float]:
+    """A place in space, metres: `ground.in_space_m` to the bit."""
+    latitude, longitude = math.radians(latitude_deg), math.radians(longitude_deg)
+    sine, cosine = math.sin(latitude), math.cos(latitude)
+    normal_m = SEMI_MAJOR_AXIS_M / math.sqrt(1 - ECCENTRICITY_SQUARED * (sine * sine))
+    across = normal_m * cosine
+    up = normal_m * (1.0 - ECCENTRICITY_SQUARED) * sine
+    return across * math.cos(longitude), across * math.sin(longitude), up
+
+
+@compiled
+def _inside(
+    latitude_e7: npt.NDArray[np.int32],
+    longitude_e7: npt.NDArray[np.int32],
+    south_e7: float,
+    west_e7: float,
+    north_e7: float,
+    east_e7: float,
+    first_row: int,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Rows of the addresses in a box, and their places in space."""
+    rows, space = np.empty(len(latitude_e7), np.int64), np.empty((len(latitude_e7), 3))
+    count = 0
+    for k in range(len(latitude_e7)):
+        latitude, longitude = latitude_e7[k], longitude_e7[k]
+        if south_e7 <= latitude <= north_e7 and west_e7 <= longitude <= east_e7:
+            rows[count] = first_row + k
+            space[count, 0], space[count, 1], space[count, 2] = _in_space(latitude * E7, longitude * E7)
+            count += 1
+    return rows[:count], space[:count]
 
 
 @compiled
@@ -152,13 +179,7 @@ def _nearest_of(
     latitude_deg: float, longitude_deg: float, rows: npt.NDArray[np.int64], space: npt.NDArray[np.float64]
 ) -> tuple[int, float]:
     """The first of the rows whose places in space are nearest to a place, and its squared distance in m2."""
-    latitude, longitude = math.radians(latitude_deg), math.radians(longitude_deg)
-    # As `ground.in_space_m`, to the bit.
-    sine, cosine = math.sin(latitude), math.cos(latitude)
-    normal_m = SEMI_MAJOR_AXIS_M / math.sqrt(1 - ECCENTRICITY_SQUARED * (sine * sine))
-    across = normal_m * cosine
-    x, y = across * math.cos(longitude), across * math.sin(longitude)
-    z = normal_m * (1.0 - ECCENTRICITY_SQUARED) * sine
+    x, y, z = _in_space(latitude_deg, longitude_deg)
     nearest, least_m2 = -1, math.inf
     for k in range(len(rows)):
         dx, dy, dz = space[k, 0] - x, space[k, 1] - y, space[k, 2] - z
