@@ -82,7 +82,7 @@ def numbers(column: pa.Array, name: str, refusals: Refusals) -> Floats:
         try:
             found = given.cast(pa.float64())
         except pa.ArrowInvalid:
-            good = pc.fill_null(pc.match_substring_regex(given, _NUMBER), False)  # noqa: FBT003 - Arrow's scalar
+            good = pc.fill_null(pc.match_substring_regex(given, _NUMBER), False)
             wrong = pc.and_(pc.invert(good), pc.is_valid(given))
             refusals.add(wrong.to_numpy(zero_copy_only=False), name, "is not a number", column)
             found = pc.if_else(good, given, pa.scalar(None, given.type)).cast(pa.float64())

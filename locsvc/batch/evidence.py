@@ -208,7 +208,7 @@ def _pieces(rows: Rows, i: int, rank: int, first_neighbour: int) -> list[model.E
     pieces = []
     around = range(first_neighbour, first_neighbour + int(rows.neighbour_counts[i]))
     serving = _measured(rows.serving, i) if rows.serving.given()[i] else None
-    if serving is not None or len(around):
+    if serving is not None or around:
         near = tuple(_measured(rows.neighbours, j) for j in around) if rows.neighbours is not None else ()
         pieces.append(model.Evidence(model.CellScan(serving, near), name_of(CELL, rank), observed_at=t))
     lat, lng, radius, stated = (

@@ -124,10 +124,8 @@ def _resolved(
 
 def _ids(batch: pa.RecordBatch, last: Ints, given: pa.Array | None) -> pa.Array:
     """The name of each call: its own, or `row-<n>` by the number of its row in the input."""
-    if ROW in batch.schema.names:
-        number = batch.column(ROW).take(pa.array(last))
-    else:
-        number = pa.array(last + 1)
+    numbered_rows = ROW in batch.schema.names
+    number = batch.column(ROW).take(pa.array(last)) if numbered_rows else pa.array(last + 1)
     numbered = pc.binary_join_element_wise("row", number.cast(pa.string()), "-")
     if given is None:
         if "call_id" not in batch.schema.names:

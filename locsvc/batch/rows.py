@@ -20,7 +20,7 @@ Bools = npt.NDArray[np.bool_]
 _RADIOS: Final = {
     **{r.name: int(r) for r in Radio if r},
     **{f"RADIO_{r.name}": int(r) for r in Radio if r},
-    "2G": 1, "CDMA2G": 1, "WCDMA": 2, "HSPA": 2, "3G": 2, "4G": 3, "LTE-M": 3, "5G": 4, "NR-SA": 4,
+    "2G": 1, "WCDMA": 2, "HSPA": 2, "3G": 2, "4G": 3, "LTE-M": 3, "5G": 4,
 }  # fmt: skip
 _METHODS: Final = {
     **{m.name: int(m) for m in PositioningMethod},
@@ -73,7 +73,9 @@ class Cells:
 
     def given(self) -> Bools:
         """Whether anything names the cell, (n,)."""
-        return ~np.isnan(np.stack((self.mcc, self.area, self.cell, self.pci, self.arfcn))).all(axis=0)
+        known = ~np.isnan(np.stack((self.mcc, self.area, self.cell, self.pci, self.arfcn)))
+        result: Bools = known.any(axis=0)
+        return result
 
 
 @dataclass(slots=True)

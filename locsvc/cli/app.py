@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 import locsvc
+from locsvc.cli.batch import batch
 from locsvc.cli.bench import bench
 from locsvc.cli.datasets import info
 from locsvc.cli.decode import decode
@@ -23,6 +24,7 @@ _EXAMPLES = """\
 locsvc resolve --cell LTE,272,05,42300,237575 --device 52.4677,-8.3347,30 --data mydata
 locsvc resolve calls.jsonl --map map.html
 locsvc decode pidf-lo message.xml
+locsvc batch calls.parquet answers.parquet --data mydata
 locsvc serve --data mydata
 locsvc import cells opencellid.csv.gz --data mydata
 locsvc lookup cell LTE,272,05,42300,237575 --data mydata
@@ -42,5 +44,5 @@ def main() -> None:
     """Say where an emergency caller is, with an honest region, and why."""
 
 
-for _command in (resolve, decode, serve, lookup, import_group, info, bench):
+for _command in (resolve, batch, decode, serve, lookup, import_group, info, bench):
     main.add_command(_command)

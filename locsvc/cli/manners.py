@@ -23,7 +23,7 @@ from locsvc.cli.options import Common
 from locsvc.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InvalidInput, LocsvcError, meaning_of
 
 # Commands that remove a draft, or end processes of their own, when they are interrupted.
-_PUT_AWAY = frozenset({"bench", "import", "serve"})
+_PUT_AWAY = frozenset({"batch", "bench", "import", "serve"})
 
 
 class Command(click.Command):

@@ -1,0 +1,116 @@
+"""What a run has answered, in counts that can be added up: computed from the output's columns alone."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# Radii are counted in bins of 1 % of themselves.
+_BIN = 0.01
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95)
+# Reasons with their own texts in them would be as many as rows.
+_MOST_REASONS = 1_000
+_REFUSED = "partly_read: "
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of answered calls."""
+
+    rows: int = 0
+    calls: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    sources: Counter[str] = field(default_factory=Counter)
+    warnings: Counter[str] = field(default_factory=Counter)
+    rejects: Counter[str] = field(default_factory=Counter)
+    radii: Counter[int] = field(default_factory=Counter)
+
+    def add(self, other: Tally) -> None:
+        """Add what another one has counted."""
+        self.rows += other.rows
+        self.calls += other.calls
+        for name in ("outcomes", "sources", "warnings", "rejects", "radii"):
+            getattr(self, name).update(getattr(other, name))
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON, to be kept in a journal."""
+        return {
+            "rows": self.rows,
+            "calls": self.calls,
+            "outcomes": dict(self.outcomes),
+            "sources": dict(self.sources),
+            "warnings": dict(self.warnings),
+            "rejects": dict(self.rejects),
+            "radii": {str(k): v for k, v in self.radii.items()},
+        }
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> Tally:
+        """What `to_json` wrote."""
+        counters = {n: Counter(value[n]) for n in ("outcomes", "sources", "warnings", "rejects")}
+        return Tally(
+            value["rows"], value["calls"], **counters, radii=Counter({int(k): v for k, v in value["radii"].items()})
+        )
+
+    def radius_quantile(self, share: float) -> float | None:
+        """The radius that a share of the located calls stays within, metres, to 1 %; None without any."""
+        total = sum(self.radii.values())
+        held = 0
+        for number in sorted(self.radii):
+            held += self.radii[number]
+            if held >= share * total:
+                return math.exp((number + 0.5) * _BIN)
+        return None
+
+    def summary(self) -> dict[str, Any]:
+        """For a person or a program: counts, shares and quantiles."""
+        fallbacks = {k.partition("/")[2]: v for k, v in self.sources.most_common() if k.startswith("cell_scan/")}
+        kinds = ("cell_scan", "device_report", "line_lookup")
+        # A call with two steps in its scan has both, so that shares of one kind are of its largest.
+        return {
+            "rows": self.rows,
+            "calls": self.calls,
+            "outcomes": dict(self.outcomes.most_common()),
+            "conflicts": self.outcomes["conflict"],
+            "source_share": {k: self.sources[f"any/{k}"] / max(self.calls, 1) for k in kinds},
+            "sources": {k: v for k, v in self.sources.most_common() if not k.startswith("any/")},
+            "fallbacks": fallbacks,
+            "radius_m": {
+                f"{q:g}": None if (r := self.radius_quantile(q)) is None else float(f"{r:.3g}") for q in QUANTILES
+            },
+            "warnings": dict(self.warnings.most_common()),
+            "rejects": dict(self.rejects.most_common()),
+        }
+
+
+def tally_of(batch: pa.RecordBatch, rows: int) -> Tally:
+    """The counts of some answers, made of so many rows."""
+    tally = Tally(rows, len(batch), Counter(_counted(batch.column("outcome"))))
+    sources = batch.column("sources")
+    flat = sources.flatten()
+    tally.sources.update(_counted(flat))
+    parent = pc.list_parent_indices(sources).to_numpy(zero_copy_only=False)
+    for kind in ("cell_scan", "device_report", "line_lookup"):
+        has = pc.starts_with(flat, kind).to_numpy(zero_copy_only=False)
+        tally.sources[f"any/{kind}"] += len(np.unique(parent[has]))
+    for text, count in _counted(batch.column("warnings").flatten()).items():
+        code, _, message = text.partition(": ")
+        tally.warnings[code] += count
+        if text.startswith(_REFUSED):
+            reason = message.partition(": ")[0]
+            tally.rejects[reason if len(tally.rejects) < _MOST_REASONS else "other"] += count
+    radius = batch.column("radius_m").drop_null().to_numpy(zero_copy_only=False)
+    bins, counts = np.unique(np.floor(np.log(np.maximum(radius, 1e-3)) / _BIN).astype(int), return_counts=True)
+    tally.radii.update(dict(zip(bins.tolist(), counts.tolist(), strict=True)))
+    return tally
+
+
+def _counted(column: pa.Array) -> dict[str, int]:
+    """How often each text occurs."""
+    return {str(v["values"]): int(v["counts"]) for v in column.value_counts().to_pylist() if v["values"] is not None}

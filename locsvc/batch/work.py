@@ -1,0 +1,132 @@
+"""What a process of the pool does: answers one batch after the other and writes each as a part."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from multiprocessing.process import parent_process
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from locsvc.batch.form import CALL, CALL_JSON, EVIDENCE_COLUMNS, UNREAD
+from locsvc.batch.outputs import part_bytes
+from locsvc.batch.state import write_safely
+from locsvc.batch.tally import Tally, tally_of
+from locsvc.errors import ConfigError
+
+if TYPE_CHECKING:
+    from locsvc.resolver import Resolver
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What all processes of a run are told at their start.
+
+    `snapshot_id` is what the data directory held when the run began; `form` the output's.
+    """
+
+    data: Path | None
+    snapshot_id: str
+    confidence: float
+    form: str
+
+
+_resolver: Resolver | None = None
+_orders: Orders | None = None
+
+
+def begin(orders: Orders) -> None:
+    """Map the reference data; end with the process that started this one, however that ends.
+
+    Raises
+    ------
+    ConfigError
+        The data directory has another snapshot than when the run began.
+    """
+    global _resolver, _orders
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    pa.set_cpu_count(1)
+    from locsvc.compiled import are_kept
+    from locsvc.reference.store import Reference
+    from locsvc.resolver import Resolver
+    from locsvc.resolver.warming import COMPILING, warm
+
+    # Every byte was compared with its checksum by the process that began the run.
+    reference = Reference.empty() if orders.data is None else Reference.open(orders.data, verify=False)
+    if reference.snapshot_id != orders.snapshot_id:
+        raise ConfigError("the reference data changed while the run began; start it again")
+    resolver = Resolver(reference)
+    if not are_kept():
+        if sys.stderr.isatty():
+            sys.stderr.write(f"locsvc: {COMPILING}\n")
+        warm(resolver)
+    _resolver, _orders = resolver, orders
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def answer(packed: bytes, part: Path | None) -> tuple[int, Tally, bytes]:
+    """The answers to a batch, written to a part: its size, counts, and the bytes themselves where there is no file.
+
+    Raises
+    ------
+    OSError
+        The part cannot be written.
+    """
+    if _resolver is None or _orders is None:
+        msg = "begin() comes first"
+        raise RuntimeError(msg)
+    with pa.ipc.open_stream(packed) as reader:
+        batch = reader.read_next_batch()
+    found = answered(_resolver, batch, _orders.confidence)
+    content = part_bytes(found, _orders.form)
+    tally = tally_of(found, len(batch))
+    if part is None:
+        return len(content), tally, content
+    write_safely(part, content)
+    return len(content), tally, b""
+
+
+def answered(resolver: Resolver, batch: pa.RecordBatch, confidence: float) -> pa.RecordBatch:
+    """The answers to a batch; a call that meets a fault costs itself alone."""
+    from locsvc.batch.kernel import answer_batch
+
+    try:
+        return answer_batch(resolver, batch, confidence)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other calls of the run have their answers
+        call = batch.column(CALL).to_numpy()
+        starts = [0, *(i for i in range(1, len(call)) if call[i] != call[i - 1]), len(call)]
+        if len(starts) == 2:
+            return answer_batch(resolver, _faulty(batch, error), confidence)
+        middle = starts[len(starts) // 2]
+        halves: Sequence[pa.RecordBatch] = (batch.slice(0, middle), batch.slice(middle))
+        return pa.concat_batches([answered(resolver, half, confidence) for half in halves])
+
+
+def _faulty(batch: pa.RecordBatch, error: Exception) -> pa.RecordBatch:
+    """The rows of a call without their evidence, and why."""
+    why = f"fault in locsvc ({type(error).__name__})"
+    columns = [
+        pa.array([why] * len(batch), pa.string())
+        if f.name == UNREAD
+        else pa.nulls(len(batch), f.type)
+        if f.name in EVIDENCE_COLUMNS or f.name in {"t", CALL_JSON}
+        else batch.column(f.name)
+        for f in batch.schema
+    ]
+    schema = batch.schema
+    if UNREAD not in schema.names:
+        columns.append(pa.array([why] * len(batch), pa.string()))
+        schema = schema.append(pa.field(UNREAD, pa.string()))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

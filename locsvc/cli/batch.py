@@ -1,0 +1,201 @@
+"""`locsvc batch`: many calls from a table to a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from locsvc.cli import output
+from locsvc.cli.manners import Command
+from locsvc.cli.options import CONFIDENCE, FILE, NEW_FILE, Common, common_options
+from locsvc.errors import ConfigError
+
+if TYPE_CHECKING:
+    from locsvc.batch.engine import Job
+
+_EXAMPLES = """\
+locsvc batch calls.parquet answers.parquet --data mydata
+locsvc batch calls.csv.gz answers.csv --map lat=latitude --map lon=longitude --map CellID=cell
+locsvc batch calls.jsonl answers.geoparquet --summary summary.json
+locsvc batch calls.parquet answers.parquet --resume          # go on where it was stopped
+zcat calls.csv.gz | locsvc batch - - --format jsonl > answers.jsonl"""
+_FORMATS_IN = ("parquet", "csv", "jsonl")
+_FORMATS_OUT = ("parquet", "geoparquet", "csv", "jsonl")
+_PROGRESS_S = 0.5
+
+
+@click.command(
+    cls=Command,
+    examples=_EXAMPLES,
+    epilog="Exit codes: 0 done, rejected rows or not, 2 wrong use, 65 the input cannot be read, 66 reference data"
+    " missing or damaged, 69 a process was killed, 78 the output cannot be written, 130 interrupted.",
+)
+@click.argument("source", metavar="IN", type=click.Path(allow_dash=True, path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(allow_dash=True, path_type=Path))
+@click.option("--map", "mapped", metavar="THEIRS=OURS", multiple=True, help="A column of IN is one of ours.")
+@click.option("--profile", metavar="FILE.toml", type=FILE, help="Saved column names and settings; options go first.")
+@click.option("--confidence", type=CONFIDENCE, help="Of the answers, 0.5 to 0.999.  [default: 0.9]")
+@click.option("--input-format", type=click.Choice(_FORMATS_IN), help="Form of IN; else by its name, stdin is CSV.")
+@click.option("--format", "form", type=click.Choice(_FORMATS_OUT), help="Form of OUT; else by its name, stdout is CSV.")
+@click.option("--workers", type=click.IntRange(1), help="Processes.  [default: as many as processors]")
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped, without repeating what is done.")
+@click.option("--summary", metavar="FILE.json", type=NEW_FILE, help="Write the summary as JSON.")
+@common_options
+@click.pass_obj
+def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
+    common: Common,
+    source: Path,
+    target: Path,
+    mapped: tuple[str, ...],
+    profile: Path | None,
+    confidence: float | None,
+    input_format: str | None,
+    form: str | None,
+    workers: int | None,
+    resume: bool,
+    summary: Path | None,
+) -> None:
+    """Locate the calls of a table: Parquet, CSV (also gz) or JSON Lines.
+
+    Rows with one call_id are one call. OUT has a row for each call: result columns, and the columns of IN that are no
+    evidence. A row that cannot be read says so in its outcome and warnings, and stops nothing.
+    """
+    try:
+        from locsvc.batch import engine
+        from locsvc.batch.profile import Profile, read_profile
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "pyarrow":
+            raise
+        raise ConfigError("batch needs pyarrow: install it with `pip install 'locsvc[batch]'`") from None
+    saved = Profile() if profile is None else read_profile(profile)
+    data = common.data_directory()
+    if data is None:
+        output.talk("locsvc: no data directory (--data DIR or LOCSVC_DATA): cells and lines cannot be looked up")
+    job = engine.Job(
+        source,
+        target,
+        data,
+        _confidence(confidence, saved.confidence),
+        input_format or saved.input_format,
+        form or saved.output_format,
+        saved.columns | _pairs(mapped),
+        workers or len(os.sched_getaffinity(0)),
+        resume,
+    )
+    if resume and engine.is_whole(job):
+        output.talk(f"{target} is whole already: there is nothing to resume")
+        return
+    told = _run(job)
+    if summary is not None:
+        output.write_file(summary, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    _say(told)
+
+
+def _confidence(given: float | None, saved: float | None) -> float:
+    if given is not None or saved is None:
+        return 0.9 if given is None else given
+    return float(CONFIDENCE.convert(saved, None, None))
+
+
+def _pairs(mapped: tuple[str, ...]) -> dict[str, str]:
+    """`theirs=ours` as names.
+
+    Raises
+    ------
+    click.BadParameter
+        One is no pair.
+    """
+    pairs: dict[str, str] = {}
+    for text in mapped:
+        theirs, equals, ours = text.rpartition("=")
+        if not (theirs and equals and ours):
+            raise click.BadParameter(f"--map {text!r}: write the input's name, =, and ours, as CellID=cell")
+        pairs[theirs.strip()] = ours.strip()
+    return pairs
+
+
+def _run(job: Job) -> dict[str, Any]:
+    """Run, with progress on a terminal; when it is interrupted, say how to go on."""
+    from locsvc.batch import engine
+
+    try:
+        told = engine.run(job, _progress())
+    except KeyboardInterrupt:
+        output.end_progress()
+        if str(job.target) != "-" and str(job.source) != "-":
+            output.talk("locsvc: stopped; go on with the same command and --resume")
+        raise
+    except BaseException:
+        output.end_progress()
+        raise
+    output.end_progress()
+    return told.summary()
+
+
+def _progress() -> Callable[[int, float | None], None] | None:
+    """A line with calls, rate and time left on stderr; None when that is not a terminal."""
+    if not sys.stderr.isatty():
+        return None
+    began_s = last_s = time.monotonic()
+    began_share: float | None = None
+
+    def show(calls: int, share: float | None) -> None:
+        nonlocal last_s, began_share
+        now_s = time.monotonic()
+        if began_share is None:
+            began_share = share or 0.0
+        if now_s - last_s < _PROGRESS_S:
+            return
+        last_s = now_s
+        rate = calls / (now_s - began_s)
+        text = f"{calls:,} calls, {rate:,.0f} a second"
+        if share is not None and share > began_share:
+            left_s = (now_s - began_s) * (1 - share) / (share - began_share)
+            text += f", {share:.0%}, {_time(left_s)} left"
+        click.echo(f"\r{text}\x1b[K", err=True, nl=False)
+
+    return show
+
+
+def _time(seconds: float) -> str:
+    """A length of time for a person.
+
+    >>> _time(75), _time(7300)
+    ('1:15', '2:01:40')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _say(told: dict[str, Any]) -> None:
+    """The summary on stderr."""
+    calls = max(told["calls"], 1)
+
+    def counts(name: str, *, of_calls: bool = True) -> str:
+        shown = list(told[name].items())[:8]
+        return ", ".join(f"{k} {v:,}" + (f" ({v / calls:.1%})" if of_calls else "") for k, v in shown) or "none"
+
+    rows = f" of {told['rows']:,} rows" if told["rows"] != told["calls"] else ""
+    output.talk(
+        f"{told['calls']:,} calls{rows} in {told['seconds']:,.1f} s, {told['calls_per_s']:,.0f} a second"
+        + (f"; {told['resumed_parts']:,} parts were there already" if told["resumed_parts"] else "")
+    )
+    output.talk(f"outcomes   {counts('outcomes')}")
+    output.talk(f"sources    {counts('sources')}")
+    radii = {k: v for k, v in told["radius_m"].items() if v is not None}
+    if radii:
+        output.talk("radius     " + ", ".join(f"{float(k):.0%} within {v:,.0f} m" for k, v in radii.items()))
+    if told["warnings"]:
+        output.talk(f"warnings   {counts('warnings', of_calls=False)}")
+    if told["rejects"]:
+        output.talk(f"rejects    {sum(told['rejects'].values()):,} values or rows")
+        for reason, count in list(told["rejects"].items())[:20]:
+            output.talk(f"  {count:>9,}  {reason}")
