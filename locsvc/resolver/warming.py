@@ -99,6 +99,8 @@ def _calls() -> list[model.Call]:
     scans += [model.CellScan(c) for c in (_cell(259), _cell(99_999), _cell(99_999, 77), _cell(None, pci=9))]
     contents: list[tuple[model.EvidenceContent, ...]] = [(scan,) for scan in scans]
     contents += [
+        (model.LineLookup("+441632960100"),),
+        (model.LineLookup("+441632960100", model.LineRecord("+441632960100", position=_HERE)),),
         (scans[0], model.DeviceReport(model.Circle(_HERE, 50.0), 0.9, gnss), model.LineLookup("+441632960100")),
         tuple(model.DeviceReport(model.Circle(p, 50.0), 0.9, m) for p, m in ((_HERE, gnss), (_THERE, wifi))),
         (

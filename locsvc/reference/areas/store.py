@@ -233,6 +233,8 @@ class AreaStore:
                 point, area = self._tree.query(points)
         if not len(point):
             return point, area
+        # Numbers that lie side by side: the kernel is compiled for these.
+        point, area = np.ascontiguousarray(point), np.ascontiguousarray(area)
         how = places_held(longitude, latitude, point, area, *self._strips)
         undecided = np.flatnonzero(how == UNDECIDED)
         if len(undecided):
