@@ -73,8 +73,8 @@ class Cells:
 
     def given(self) -> Bools:
         """Whether anything names the cell, (n,)."""
-        known = ~np.isnan(np.stack((self.mcc, self.area, self.cell, self.pci, self.arfcn)))
-        result: Bools = known.any(axis=0)
+        unknown = np.isnan(np.stack((self.mcc, self.area, self.cell, self.pci, self.arfcn)))
+        result: Bools = np.any(~unknown, axis=0)
         return result
 
 

@@ -1,0 +1,85 @@
+"""The sample town as a data directory, the command in a process of its own, and tables made by hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from locsvc.reference.addresses import import_addresses
+from locsvc.reference.areas import import_areas
+from locsvc.reference.cells import import_cells
+from locsvc.reference.lines import import_lines
+from locsvc.reference.snapshot import Draft
+from locsvc.reference.store import Reference
+from locsvc.resolver import Resolver
+
+Batch = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def town_folder(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory with the town's tables; not to be changed."""
+    data = tmp_path_factory.mktemp("batch") / "town"
+    with Draft.begin(data) as draft:
+        import_cells(draft, sample / "cells.csv", name="cells")
+        import_cells(draft, sample / "sectors.csv", name="sectors")
+        import_addresses(draft, sample / "addresses.csv", name="addresses")
+        import_areas(draft, sample / "areas.geojson", name="areas", name_field="name")
+        draft.publish()
+    places = Reference.open(data).addresses
+    with Draft.begin(data) as draft:
+        import_lines(draft, sample / "lines.csv", mapping={}, default_region="GB", addresses=places)
+        draft.publish()
+    return data
+
+
+@pytest.fixture(scope="session")
+def town(town_folder: Path) -> Resolver:
+    """A resolver over the town."""
+    return Resolver(Reference.open(town_folder))
+
+
+@pytest.fixture(scope="session")
+def nothing() -> Resolver:
+    """A resolver without any dataset."""
+    return Resolver(Reference.empty())
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line of `locsvc batch`."""
+    return [sys.executable, "-m", "locsvc", "batch", *(str(a) for a in arguments)]
+
+
+@pytest.fixture
+def batch(repository: Path) -> Batch:
+    """`locsvc batch` run to its end."""
+
+    def run(*arguments: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command(*arguments), input=stdin, capture_output=True, text=True, cwd=repository, check=False, timeout=600,
+            env={k: v for k, v in os.environ.items() if k != "LOCSVC_DATA"},
+        )  # fmt: skip
+
+    return run
+
+
+def fixes(n: int, seed: int) -> pa.Table:
+    """Rows of a fix and a note each, in and round the town."""
+    rng = np.random.default_rng(seed)
+    return pa.table(
+        {
+            "latitude": rng.uniform(54.97, 55.03, n),
+            "longitude": rng.uniform(2.45, 2.55, n),
+            "radius_m": rng.uniform(5, 800, n),
+            "reported_confidence": np.full(n, 0.68),
+            "method": ["gps"] * n,
+            "note": [f"n{i}" for i in range(n)],
+        }
+    )
