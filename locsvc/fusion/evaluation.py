@@ -128,8 +128,8 @@ def _make_ready(p: Pieces, call_of_piece: Ints, piece_of_component: Ints) -> Non
 class Evaluation:
     """What the evidence of one call says at some places, (places,) float32.
 
-    `log_posterior` up to a constant a call. `sharpness`, 0 or more: sum over the pieces of the probability that the
-    piece is right there times the share of the cell's own size in its width; above a half the cell should be split.
+    `log_posterior` up to a constant a call. `sharpness`, 0 to 1: the most that any piece has of the probability that it
+    is right there times the share of the cell's own size in its width; above a half the cell hides it.
     `gain`, 0 or more: logarithm of the most that the cell's mass can grow in a closer look. Averages of single
     densities, multiplied, are not the average of the product: where two narrow pieces share a large cell, all but one
     of them may stand as much higher as the cell is larger than they are.
@@ -267,7 +267,7 @@ def evaluate_call(
             part = inlying / total
             value[j] = part
             log_posterior[j] += log32(max(total, _TINY)) * exponent
-            sharpness[j] += part * detail
+            sharpness[j] = max(sharpness[j], part * detail)
             more = log32(_ONE + part * lower) * exponent
             gain[j] += more
             most_gain[j] = max(most_gain[j], more)

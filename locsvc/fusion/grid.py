@@ -46,10 +46,12 @@ MOST_SPLIT = 64
 HIDDEN_CELLS = 64
 # A cell with this much of the mass in which evidence hides (Evaluation.sharpness) is split when the rest is done.
 HIDDEN_MASS, HIDDEN_SHARPNESS = 2e-3, 0.5
+# Where few cells hide something, each with this much of the mass is.
+LEAST_HIDDEN_MASS = 1e-6
 # A cell that may have this much of the mass in a closer look (Evaluation.gain) is split, however light it seems.
-GAINED_MASS = 3e-4
-# Smaller gains than this, e^0.4, are within what a level may be wrong by.
-LEAST_GAIN = 0.4
+GAINED_MASS = 3e-5
+# Smaller gains than this, a fifth, are within what a level may be wrong by.
+LEAST_GAIN = 0.2
 # A leaf with this much of the mass of the finished call is too large: what it was left for has gone.
 HEAVY_LEAF = 0.06
 # Cells below this part of the mass of their level are dropped at once.
@@ -354,14 +356,18 @@ def _choose(confidence: float, resolution: int, count: int, look: Look, state: _
     if needed >= ENOUGH_CELLS or at_end:
         state.enough[0] = 1
     enough = state.enough[0] == 1
-    heavy = 0
+    sharp, heavy = 0, 0
     for i in range(count):
-        if look.sharpness[i] > HIDDEN_SHARPNESS and look.mass[i] > HIDDEN_MASS * total:
-            heavy += 1
+        if look.sharpness[i] > HIDDEN_SHARPNESS:
+            sharp += 1
+            if look.mass[i] > HIDDEN_MASS * total:
+                heavy += 1
+    # All cells that hide something where they are few, else the heavy ones where those are.
+    least = LEAST_HIDDEN_MASS if sharp <= HIDDEN_CELLS else HIDDEN_MASS if heavy <= HIDDEN_CELLS else np.inf
     held, split = 0.0, 0
     for k in range(count):
         i = look.order[k]
-        hidden = look.mass[i] > HIDDEN_MASS * total and look.sharpness[i] > HIDDEN_SHARPNESS and heavy <= HIDDEN_CELLS
+        hidden = look.sharpness[i] > HIDDEN_SHARPNESS and look.mass[i] > least * total
         gain = min(np.float64(look.gain[i]), MOST_EXPONENT)
         if gain > LEAST_GAIN and look.mass[i] * math.exp(gain) > GAINED_MASS * total:
             hidden = True
