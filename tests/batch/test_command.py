@@ -240,7 +240,7 @@ def test_calls_of_the_contract(batch: Batch, tmp_path: Path, sample: Path, town_
 def large(tmp_path: Path, seed: int) -> Path:
     """Rows for several seconds of work, some of one call."""
     path = tmp_path / "large.parquet"
-    rows = fixes(60_000, seed)
+    rows = fixes(40_000, seed)
     names = [f"c{i // 2 if i % 5 == 0 else i}" for i in range(rows.num_rows)]
     pq.write_table(rows.append_column("call_id", pa.array(names)), path)
     return path

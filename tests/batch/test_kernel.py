@@ -91,7 +91,9 @@ def town_rows(n: int, seed: int) -> list[Row]:
         if rng.random() < 0.6:
             row |= {"latitude": rng.uniform(54.97, 55.03), "longitude": rng.uniform(2.45, 2.55)}
             row |= {"radius_m": float(rng.uniform(0, 900))} if rng.random() < 0.8 else {}
-            row |= {"reported_confidence": 0.68, "method": str(rng.choice(["gps", "wifi"]))} if rng.random() < 0.5 else {}
+            row |= (
+                {"reported_confidence": 0.68, "method": str(rng.choice(["gps", "wifi"]))} if rng.random() < 0.5 else {}
+            )
         if rng.random() < 0.6:
             site, sector = cells[int(rng.integers(len(cells)))]
             row |= {"radio": "LTE", "mcc": "001", "mnc": "01", "area": 1101, "cell": site * 256 + sector}
@@ -106,7 +108,9 @@ def town_rows(n: int, seed: int) -> list[Row]:
         if rng.random() < 0.7:
             row["t"] = 1_700_000_000.0 + float(rng.integers(0, 2_000))
         if rng.random() < 0.1:
-            row["aml"] = 'A"ML=1;lt=+55.00123;lg=+2.50123;rd=30;top=20231114221500;lc=90;pm=G;si=001010123456789;ei=490154203237518;mcc=001;mnc=01;ml=120'
+            row["aml"] = (
+                'A"ML=1;lt=+55.00123;lg=+2.50123;rd=30;top=20231114221500;lc=90;pm=G;si=001010123456789;ei=490154203237518;mcc=001;mnc=01;ml=120'
+            )
         rows.append(row)
     return rows
 
@@ -199,9 +203,7 @@ def test_sources_name_what_counted(town: Resolver) -> None:
         ({}, "no_location", ""),
     ],
 )  # fmt: skip
-def test_a_wrong_value_costs_only_itself(
-    nothing: Resolver, row: dict[str, str], outcome: str, reason: str
-) -> None:
+def test_a_wrong_value_costs_only_itself(nothing: Resolver, row: dict[str, str], outcome: str, reason: str) -> None:
     good = {"latitude": "55", "longitude": "2.5"}
     batch = pa.RecordBatch.from_pylist([good, row, good], pa.schema([(n, pa.string()) for n in {*good, *row}]))
     before, found, after = answer_batch(nothing, batch).to_pylist()
