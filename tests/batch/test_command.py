@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 import json
 import os
@@ -10,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def test_empty_files(batch: Batch, tmp_path: Path) -> None:
 def test_bad_rows_stand_in_their_places(batch: Batch, tmp_path: Path) -> None:
     source = tmp_path / "bad.csv"
     good, short = "55.0,2.5,ok", "55.0"
-    source.write_text("\n".join(["latitude,longitude,note", good, short, good, "x,2.5,odd", good]) + "\n")
+    source.write_text(f"latitude,longitude,note\n{good}\n{short}\n{good}\nx,2.5,odd\n{good}\n")
     done = batch(source, "-", "--summary", tmp_path / "s.json")
     rows = csv_rows(done.stdout)
     assert [r["outcome"] for r in rows] == ["located", "rejected", "located", "rejected", "located"]
@@ -200,7 +201,7 @@ def test_bad_rows_stand_in_their_places(batch: Batch, tmp_path: Path) -> None:
 
 def test_many_bad_rows(batch: Batch, tmp_path: Path) -> None:
     source = tmp_path / "bad.jsonl"
-    source.write_text("".join('{"latitude": "north", "note": %d}\n{broken\n' % i for i in range(10_000)))
+    source.write_text("".join(f'{{"latitude": "north", "note": {i}}}\n{{broken\n' for i in range(10_000)))
     done = batch(source, tmp_path / "o.parquet", "--summary", tmp_path / "s.json")
     assert done.returncode == 0, done.stderr
     told = json.loads((tmp_path / "s.json").read_text())
@@ -266,13 +267,21 @@ def descendants(leader: int) -> list[int]:
     return found
 
 
-def until(condition: Any, seconds: float = 120.0) -> bool:
+def until(condition: Callable[[], object], seconds: float = 120.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
             return True
         time.sleep(0.02)
     return False
+
+
+def begun_or_ended(run: subprocess.Popen[str], journal: Path) -> bool:
+    return journal.exists() or run.poll() is not None
+
+
+def gone(run: subprocess.Popen[str]) -> bool:
+    return not descendants(run.pid)
 
 
 def lines_in(path: Path) -> int:
@@ -288,13 +297,13 @@ def test_killed_again_and_again_and_resumed(batch: Batch, large: Path, tmp_path:
     for _ in range(10):
         run = started(large, out, "--resume")
         # Any moment: before anything is done, in the middle of parts, while they are joined.
-        until(lambda: journal.exists() or run.poll() is not None)
+        until(functools.partial(begun_or_ended, run, journal))
         time.sleep(rng.uniform(0, 0.8))
         if run.poll() is None:
             run.send_signal(signal.SIGKILL)
             kills += 1
         run.communicate()
-        assert until(lambda: not descendants(run.pid), 20), "processes of the pool outlive the run"
+        assert until(functools.partial(gone, run), 20), "processes of the pool outlive the run"
         if out.exists():
             break
         assert not list(tmp_path.glob("out.parquet")), "the output has its name before it is whole"
