@@ -1,13 +1,13 @@
-"""H3's cells as a lattice in numpy: centres of all children of many cells at once.
+"""H3's cells as a lattice: centres of cells and of their children, and all cells near a place, by arithmetic.
 
 H3 numbers the points of a triangular lattice on the twenty faces of an icosahedron, each face flattened by the
 gnomonic projection. On a face the centre of a child is the centre of its parent plus one of seven vectors, exactly; so
-the centres of thousands of cells come from one addition and one projection. The library gives one centre in 0.3 us
-(0.2 us in the vectorised h3ronpy), which for the thousand cells that a call looks at is more than the whole fusion.
+a centre costs an addition and a projection, some nanoseconds. The library gives one in 0.3 us (0.2 us in the vectorised
+h3ronpy), which for the cells that a call looks at is more than the whole fusion.
 
-Only the first cells of a call come from the library (`frames`); everything below them is arithmetic, and the tests
-compare it with the library over the whole globe. The geometry itself (faces, axes) is derived from the library's own
-pentagons, which sit on the icosahedron's corners. Cells are uint64, as everywhere.
+Only the seeds, all cells of one coarse resolution, come from the library; everything below them is arithmetic, and the
+tests compare it with the library over the whole globe. The geometry itself (faces, axes) is derived from the library's
+own pentagons, which sit on the icosahedron's corners. Cells are uint64, as everywhere.
 """
 
 from __future__ import annotations
@@ -119,19 +119,6 @@ class Frames:
         return Frames(self.cell[index], self.face[index], self.turn[index], self.x[index], self.y[index])
 
 
-def resolution_of(cells: Cells) -> Ints:
-    """Resolution of each cell, int64."""
-    return ((cells >> np.uint64(52)) & np.uint64(15)).astype(np.int64)
-
-
-def parents(cells: Cells, resolution: int) -> Cells:
-    """Ancestor of each cell at `resolution`, which is at most the cells' own."""
-    digits = np.uint64((1 << (3 * (FINEST - resolution))) - 1)
-    mode = np.uint64(0xFF0FFFFFFFFFFFFF)
-    return ((cells & mode) | np.uint64(resolution << 52)) | digits
-
-
-@functools.lru_cache(maxsize=65536)
 def _frame(cell: int) -> tuple[int, int, float, float]:
     """(face, turn, x, y) of one cell, from the library."""
     p = unit_vectors(*h3.cell_to_latlng(cell))
@@ -150,21 +137,6 @@ def _frame(cell: int) -> tuple[int, int, float, float]:
     return face, turn, x, y
 
 
-@functools.lru_cache(maxsize=4096)
-def _disk(cell: int, rings: int) -> tuple[Cells, Ints, Ints, Floats, Floats]:
-    cells = sorted(int(c) for c in h3.grid_disk(cell, rings))
-    face, turn, x, y = zip(*(_frame(c) for c in cells), strict=True)
-    return np.array(cells, np.uint64), np.array(face), np.array(turn), np.array(x), np.array(y)
-
-
-def disk(latitude_deg: float, longitude_deg: float, resolution: int, rings: int) -> Frames:
-    """Frames, (1 + 3 k (k + 1),), of the cell at the place and the `rings` k around it, ascending by index.
-
-    Resolution is 0 to 14. Paid once for a place: the frames of a disk are kept.
-    """
-    return Frames(*_disk(h3.latlng_to_cell(latitude_deg, longitude_deg, resolution), rings))
-
-
 _DIGITS = np.arange(7, dtype=np.uint64)
 
 
@@ -181,7 +153,7 @@ def _offsets() -> Floats:
 _OFFSETS = _offsets()
 
 
-def children(frames: Frames, resolution: Ints) -> Frames:
+def _children(frames: Frames, resolution: Ints) -> Frames:
     """Frames, (n, 7 k), of the seven children of each cell of `frames`, (n, k).
 
     Parameters
@@ -193,7 +165,7 @@ def children(frames: Frames, resolution: Ints) -> Frames:
 
     Notes
     -----
-    Pentagons have no child 1 and no common axes: `roots` in `grid` leaves the twelve of a resolution out.
+    Pentagons have no child 1 and no common axes: the twelve of a resolution are left out.
     """
     n, k = frames.cell.shape
     shift = (3 * (FINEST - resolution)).astype(np.uint64)[:, None, None]
@@ -245,28 +217,6 @@ def _fold(frames: Frames) -> None:
     frames.y[at] = s * x + c * y + _ICO.shift[face, edge, 1]
     frames.face[at] = _ICO.neighbour[face, edge]
     frames.turn[at] = (frames.turn[at] + _ICO.turn_steps[face, edge]) % 6
-
-
-def directions_and_areas(frames: Frames, resolution: Ints) -> tuple[Floats, Floats]:
-    """Unit vectors (3, n, k) of the cells' centres and cell areas (n, k), float64, square metres.
-
-    `resolution` is (n,) int64, of each row's cells.
-    """
-    w = 1.0 / np.sqrt(1.0 + frames.x * frames.x + frames.y * frames.y)
-    vectors = np.empty((3, *frames.cell.shape))
-    # Nearly always a row lies on one face: one look-up a row, not one a cell.
-    face = frames.face[:, :1]
-    if not (frames.face == face).all():
-        face = frames.face
-    for axis in range(3):
-        out = vectors[axis]
-        np.multiply(frames.x, _ICO.axis_u[:, axis][face], out=out)
-        out += frames.y * _ICO.axis_v[:, axis][face]
-        out += _ICO.center[:, axis][face]
-        out *= w
-    # A hexagon of the lattice has sqrt(3)/2 step^2; on the sphere the gnomonic plane shrinks by cos^3.
-    flat = math.sqrt(3) / 2 * (STEP_0 / APERTURE ** resolution.astype(float)) ** 2 * AUTHALIC_RADIUS_M**2
-    return vectors, flat[:, None] * (w * w * w)
 
 
 # -- for kernels -----------------------------------------------------------------------------------------------------
@@ -343,7 +293,7 @@ def _seeds() -> Frames:
     for resolution in range(1, SEED_RESOLUTION + 1):
         above = of_resolution[-1]
         whole = Frames(above.cell[None], above.face[None], above.turn[None], above.x[None], above.y[None])
-        below = children(whole, np.array([resolution]))
+        below = _children(whole, np.array([resolution]))
         more = _frames([c for p in h3.get_pentagons(resolution - 1).tolist() for c in _hexagons_below(p)])
         of_resolution.append(
             Frames(*(np.concatenate((getattr(below, n)[0], getattr(more, n))) for n in Frames.__dataclass_fields__))
