@@ -11,6 +11,13 @@ import hypothesis
 import numpy as np
 import pytest
 
+from locsvc.reference.addresses import import_addresses
+from locsvc.reference.areas import import_areas
+from locsvc.reference.cells import import_cells
+from locsvc.reference.lines import import_lines
+from locsvc.reference.snapshot import Draft
+from locsvc.reference.store import Reference
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -76,3 +83,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and _seed_of_item in item.stash:
         report.sections.append(("seed", f"repeat with {SEED_VARIABLE}={item.stash[_seed_of_item]}"))
     return report
+
+
+@pytest.fixture(scope="session")
+def imported_town(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample town as a data directory; not to be changed."""
+    data = tmp_path_factory.mktemp("town") / "data"
+    with Draft.begin(data) as draft:
+        import_cells(draft, sample / "cells.csv", name="cells")
+        import_cells(draft, sample / "sectors.csv", name="sectors")
+        import_addresses(draft, sample / "addresses.csv", name="addresses")
+        import_areas(draft, sample / "areas.geojson", name="areas", name_field="name")
+        draft.publish()
+    places = Reference.open(data).addresses
+    with Draft.begin(data) as draft:
+        import_lines(draft, sample / "lines.csv", mapping={}, default_region="GB", addresses=places)
+        draft.publish()
+    return data

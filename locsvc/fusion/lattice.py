@@ -100,25 +100,6 @@ def _build() -> _Icosahedron:
 _ICO = _build()
 
 
-@dataclass(slots=True)
-class Frames:
-    """Cells with their place on the lattice; all arrays share one shape.
-
-    cell uint64; face int64 0..19; turn int64 0..5, direction of the cell's own axes in steps of 60 degrees;
-    x, y float64, centre in the plane of the face.
-    """
-
-    cell: Cells
-    face: Ints
-    turn: Ints
-    x: Floats
-    y: Floats
-
-    def take(self, index: npt.NDArray[np.intp] | tuple[npt.NDArray[np.intp], ...]) -> Frames:
-        """The frames at `index`."""
-        return Frames(self.cell[index], self.face[index], self.turn[index], self.x[index], self.y[index])
-
-
 def _frame(cell: int) -> tuple[int, int, float, float]:
     """(face, turn, x, y) of one cell, from the library."""
     p = unit_vectors(*h3.cell_to_latlng(cell))
@@ -137,9 +118,6 @@ def _frame(cell: int) -> tuple[int, int, float, float]:
     return face, turn, x, y
 
 
-_DIGITS = np.arange(7, dtype=np.uint64)
-
-
 def _offsets() -> Floats:
     """(16 resolutions, 6 turns, 2, 7 digits) vector from a parent's centre to each child's, plane units."""
     table = np.zeros((FINEST + 1, 6, 2, 7))
@@ -151,72 +129,6 @@ def _offsets() -> Floats:
 
 
 _OFFSETS = _offsets()
-
-
-def _children(frames: Frames, resolution: Ints) -> Frames:
-    """Frames, (n, 7 k), of the seven children of each cell of `frames`, (n, k).
-
-    Parameters
-    ----------
-    frames
-        Cells of one resolution a row.
-    resolution
-        (n,) int64, of the children: one more than the parents', at most 15.
-
-    Notes
-    -----
-    Pentagons have no child 1 and no common axes: the twelve of a resolution are left out.
-    """
-    n, k = frames.cell.shape
-    shift = (3 * (FINEST - resolution)).astype(np.uint64)[:, None, None]
-    base = (frames.cell & np.uint64(0xFF0FFFFFFFFFFFFF))[:, :, None] & ~(np.uint64(7) << shift)
-    cell = base | (resolution.astype(np.uint64)[:, None, None] << np.uint64(52)) | (_DIGITS << shift)
-    offset = _OFFSETS[resolution[:, None], frames.turn]
-    x = frames.x[:, :, None] + offset[:, :, 0]
-    y = frames.y[:, :, None] + offset[:, :, 1]
-    shape = (n, k * 7)
-    below = Frames(
-        cell.reshape(shape),
-        np.repeat(frames.face, 7, axis=1),
-        np.repeat(frames.turn, 7, axis=1),
-        x.reshape(shape),
-        y.reshape(shape),
-    )
-    _fold(below)
-    return below
-
-
-def _fold(frames: Frames) -> None:
-    """Moves cells that lie beyond an edge of their face onto the neighbour's plane, in place.
-
-    H3 lays the neighbour flat beside the face and goes on counting, so a cell there stands where the neighbour's own
-    plane has it.
-    """
-    # Cells of a row stand close together: a look at the first tells which rows may have cells beyond an edge.
-    x, y, face = frames.x[:, 0], frames.y[:, 0], frames.face[:, 0]
-    to_edge = np.max(
-        _ICO.edge_normal[face, :, 0] * x[:, None] + _ICO.edge_normal[face, :, 1] * y[:, None] - _ICO.edge_offset, axis=1
-    )
-    extent = np.maximum(np.ptp(frames.x, axis=1), np.ptp(frames.y, axis=1)) * math.sqrt(2)
-    rows = np.nonzero((to_edge > -extent) | (frames.face != face[:, None]).any(axis=1))[0]
-    if not len(rows):
-        return
-    at = tuple(a.ravel() for a in np.meshgrid(rows, np.arange(frames.x.shape[1]), indexing="ij"))
-    # A hair of room keeps cells on the edge where they are.
-    eps = 1e-9
-    face, x, y = frames.face[at], frames.x[at], frames.y[at]
-    beyond = _ICO.edge_normal[face, :, 0] * x[:, None] + _ICO.edge_normal[face, :, 1] * y[:, None] - _ICO.edge_offset
-    edge = np.argmax(beyond, axis=1)
-    out = beyond[np.arange(len(edge)), edge] > eps
-    if not out.any():
-        return
-    at = tuple(a[out] for a in at)
-    face, edge, x, y = face[out], edge[out], x[out], y[out]
-    c, s = _ICO.turn_cos[face, edge], _ICO.turn_sin[face, edge]
-    frames.x[at] = c * x - s * y + _ICO.shift[face, edge, 0]
-    frames.y[at] = s * x + c * y + _ICO.shift[face, edge, 1]
-    frames.face[at] = _ICO.neighbour[face, edge]
-    frames.turn[at] = (frames.turn[at] + _ICO.turn_steps[face, edge]) % 6
 
 
 # -- for kernels -----------------------------------------------------------------------------------------------------
@@ -287,57 +199,41 @@ def _hexagons_below(pentagon: int) -> list[int]:
     return [int(c) for c in h3.cell_to_children(pentagon) if not h3.is_pentagon(int(c))]
 
 
-def _seeds() -> Frames:
-    """All hexagons of SEED_RESOLUTION, by index."""
-    of_resolution = [_frames([int(c) for c in h3.get_res0_cells() if not h3.is_pentagon(int(c))])]
-    for resolution in range(1, SEED_RESOLUTION + 1):
-        above = of_resolution[-1]
-        whole = Frames(above.cell[None], above.face[None], above.turn[None], above.x[None], above.y[None])
-        below = _children(whole, np.array([resolution]))
-        more = _frames([c for p in h3.get_pentagons(resolution - 1).tolist() for c in _hexagons_below(p)])
-        of_resolution.append(
-            Frames(*(np.concatenate((getattr(below, n)[0], getattr(more, n))) for n in Frames.__dataclass_fields__))
-        )
-    seeds = of_resolution[-1]
-    return seeds.take(np.argsort(seeds.cell))
-
-
-def _frames(cells: list[int]) -> Frames:
+def _of_library(cells: list[int]) -> Level:
+    """Cells with their places, from the library."""
     face, turn, x, y = zip(*(_frame(c) for c in cells), strict=True)
-    return Frames(np.array(cells, np.uint64), np.array(face), np.array(turn), np.array(x), np.array(y))
+    return Level(np.array(cells, np.uint64), np.array(face), np.array(turn), np.array(x), np.array(y))
 
 
-def _directions(frames: Frames) -> Floats:
-    flat = _ICO.center[frames.face] + frames.x[:, None] * _ICO.axis_u[frames.face]
-    flat += frames.y[:, None] * _ICO.axis_v[frames.face]
+def _seeds(bare: Lattice) -> Level:
+    """All hexagons of SEED_RESOLUTION, by index; `bare` are the tables as far as children need them."""
+    seeds = _of_library([int(c) for c in h3.get_res0_cells() if not h3.is_pentagon(int(c))])
+    for resolution in range(1, SEED_RESOLUTION + 1):
+        below = room_for(7 * len(seeds.cell))
+        for i, (cell, face, turn, x, y) in enumerate(zip(*seeds, strict=True)):
+            put_children(bare, cell, face, turn, x, y, resolution, below, 7 * i)
+        more = _of_library([c for p in h3.get_pentagons(resolution - 1).tolist() for c in _hexagons_below(p)])
+        seeds = Level(
+            np.concatenate((below.cell, more.cell)),
+            np.concatenate((below.face, more.face)),
+            np.concatenate((below.turn, more.turn)),
+            np.concatenate((below.x, more.x)),
+            np.concatenate((below.y, more.y)),
+        )
+    at = np.argsort(seeds.cell)
+    return Level(seeds.cell[at], seeds.face[at], seeds.turn[at], seeds.x[at], seeds.y[at])
+
+
+def _directions(level: Level) -> Floats:
+    flat = _ICO.center[level.face] + level.x[:, None] * _ICO.axis_u[level.face]
+    flat += level.y[:, None] * _ICO.axis_v[level.face]
     result: Floats = flat / np.linalg.norm(flat, axis=1)[:, None]
     return result
 
 
-@functools.cache
-def tables() -> Lattice:
-    """The tables, made once a process in some hundredths of a second."""
-    seeds = _seeds()
-    # Bits 45 to 51 of an index are its base cell.
-    base = ((seeds.cell >> np.uint64(45)) & np.uint64(127)).astype(np.int64)
-    start = np.flatnonzero(np.append(True, base[1:] != base[:-1]))
-    ends = np.append(start[1:], len(base))
-    at = _directions(seeds)
-    center = np.add.reduceat(at, start)
-    center /= np.linalg.norm(center, axis=1)[:, None]
-    group = np.repeat(np.arange(len(start)), ends - start)
-    chord = np.linalg.norm(at - center[group], axis=1)
-    radius = 2 * np.arcsin(np.maximum.reduceat(chord, start) / 2)
-    below = [
-        _frames([c for p in h3.get_pentagons(r - 1).tolist() for c in _hexagons_below(p)])
-        for r in range(SEED_RESOLUTION + 1, FINEST)
-    ]
-    pentagons = unit_vectors(*np.array([h3.cell_to_latlng(int(p)) for p in h3.get_pentagons(0)]).T)
-
-    def column(name: str) -> Any:  # noqa: ANN401 - integers or floats
-        rows = [getattr(f, name).reshape(12, 5) for f in below]
-        return np.stack([np.zeros_like(rows[0])] * (SEED_RESOLUTION + 1) + rows)
-
+def _bare() -> Lattice:
+    """The tables without seeds and what hangs on them."""
+    none, nothing = room_for(0), np.empty(0)
     return Lattice(
         center=_ICO.center,
         axis_u=_ICO.axis_u,
@@ -351,6 +247,49 @@ def tables() -> Lattice:
         turn_steps=_ICO.turn_steps,
         offsets=_OFFSETS,
         step=STEP,
+        seed_cell=none.cell,
+        seed_face=none.face,
+        seed_turn=none.turn,
+        seed_x=none.x,
+        seed_y=none.y,
+        group_start=none.face,
+        group_center=np.empty((0, 3)),
+        group_radius=nothing,
+        pentagon_center=np.empty((0, 3)),
+        below_cell=np.empty((0, 0, 0), np.uint64),
+        below_face=np.empty((0, 0, 0), np.int64),
+        below_turn=np.empty((0, 0, 0), np.int64),
+        below_x=np.empty((0, 0, 0)),
+        below_y=np.empty((0, 0, 0)),
+    )
+
+
+@functools.cache
+def tables() -> Lattice:
+    """The tables, made once a process in some hundredths of a second."""
+    bare = _bare()
+    seeds = _seeds(bare)
+    # Bits 45 to 51 of an index are its base cell.
+    base = ((seeds.cell >> np.uint64(45)) & np.uint64(127)).astype(np.int64)
+    start = np.flatnonzero(np.append(True, base[1:] != base[:-1]))
+    ends = np.append(start[1:], len(base))
+    at = _directions(seeds)
+    center = np.add.reduceat(at, start)
+    center /= np.linalg.norm(center, axis=1)[:, None]
+    group = np.repeat(np.arange(len(start)), ends - start)
+    chord = np.linalg.norm(at - center[group], axis=1)
+    radius = 2 * np.arcsin(np.maximum.reduceat(chord, start) / 2)
+    below = [
+        _of_library([c for p in h3.get_pentagons(r - 1).tolist() for c in _hexagons_below(p)])
+        for r in range(SEED_RESOLUTION + 1, FINEST)
+    ]
+    pentagons = unit_vectors(*np.array([h3.cell_to_latlng(int(p)) for p in h3.get_pentagons(0)]).T)
+
+    def column(name: str) -> Any:  # noqa: ANN401 - integers or floats
+        rows = [getattr(f, name).reshape(12, 5) for f in below]
+        return np.stack([np.zeros_like(rows[0])] * (SEED_RESOLUTION + 1) + rows)
+
+    return bare._replace(
         seed_cell=seeds.cell,
         seed_face=seeds.face,
         seed_turn=seeds.turn,

@@ -39,9 +39,9 @@ def csv_rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def test_parquet_to_parquet(batch: Batch, table: Path, town: Resolver, town_folder: Path, tmp_path: Path) -> None:
+def test_parquet_to_parquet(batch: Batch, table: Path, town: Resolver, imported_town: Path, tmp_path: Path) -> None:
     out = tmp_path / "answers.parquet"
-    done = batch(table, out, "--data", town_folder, "--summary", tmp_path / "s.json")
+    done = batch(table, out, "--data", imported_town, "--summary", tmp_path / "s.json")
     assert done.returncode == 0, done.stderr
     found = pq.read_table(out)
     assert found.schema.names == [*RESULT.names, "note"]
@@ -223,10 +223,10 @@ def test_a_row_group_that_cannot_be_read(batch: Batch, tmp_path: Path, seed: int
     assert outcomes == ["located"] * 100 + ["rejected"] * 100 + ["located"] * 100
 
 
-def test_calls_of_the_contract(batch: Batch, tmp_path: Path, sample: Path, town_folder: Path) -> None:
+def test_calls_of_the_contract(batch: Batch, tmp_path: Path, sample: Path, imported_town: Path) -> None:
     texts = (sample / "calls.jsonl").read_text().splitlines()
     (tmp_path / "calls.jsonl").write_text("\n".join(texts) + "\n{}\nnonsense\n")
-    done = batch(tmp_path / "calls.jsonl", "-", "--data", town_folder, "--format", "jsonl")
+    done = batch(tmp_path / "calls.jsonl", "-", "--data", imported_town, "--format", "jsonl")
     assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [r["call_id"] for r in rows[:-2]] == [json.loads(t)["call_id"] for t in texts]

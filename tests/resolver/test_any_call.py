@@ -99,9 +99,9 @@ def test_an_empty_piece_is_told(town: Resolver) -> None:
 
 
 @pytest.mark.parametrize("dataset", ["cells", "lines", "addresses", "areas"])
-def test_a_damaged_dataset_is_told_in_every_answer(town_folder: Path, tmp_path: Path, dataset: str) -> None:
+def test_a_damaged_dataset_is_told_in_every_answer(imported_town: Path, tmp_path: Path, dataset: str) -> None:
     data = tmp_path / "town"
-    shutil.copytree(town_folder, data)
+    shutil.copytree(imported_town, data)
     for file in (data / "snapshots").rglob(f"{dataset}/*/*"):
         file.write_bytes(b"x" + file.read_bytes()[1:])
     reference = Reference.open(data, tolerate=True)
@@ -115,13 +115,13 @@ def test_a_damaged_dataset_is_told_in_every_answer(town_folder: Path, tmp_path: 
     assert dataset not in {d.dataset for d in got[0].datasets} or dataset == "cells"
 
 
-def test_calibration_of_the_data_directory_is_used(town_folder: Path, tmp_path: Path) -> None:
+def test_calibration_of_the_data_directory_is_used(imported_town: Path, tmp_path: Path) -> None:
     data = tmp_path / "town"
-    shutil.copytree(town_folder, data)
+    shutil.copytree(imported_town, data)
     (data / "calibration.toml").write_text('version = "wide"\n[device.gnss]\ncore_factor = 3.0\n')
     wide = Resolver(Reference.open(data))
     asked = call(fix(radius_m=100.0))
-    one, other = answer(wide, asked), answer(Resolver(Reference.open(town_folder)), asked)
+    one, other = answer(wide, asked), answer(Resolver(Reference.open(imported_town)), asked)
     assert (one.radius_m or 0) > 1.5 * (other.radius_m or 0)
     assert [d.name for d in one.datasets if d.dataset == "calibration"] == ["calibration.toml"]
 

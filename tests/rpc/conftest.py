@@ -12,35 +12,12 @@ import pytest
 
 from locsvc import model
 from locsvc.formats.call_json import call_from_text
-from locsvc.reference.addresses import import_addresses
-from locsvc.reference.areas import import_areas
-from locsvc.reference.cells import import_cells
-from locsvc.reference.lines import import_lines
-from locsvc.reference.snapshot import Draft
-from locsvc.reference.store import Reference
 from locsvc.resolver import Resolver
 from locsvc.rpc.convert.replies import write_call
 from locsvc.rpc.server import LocationServer
 from locsvc.rpc.settings import ServerSettings
 from locsvc.v1 import call_service_pb2_grpc, location_service_pb2_grpc, reference_service_pb2_grpc
 from locsvc.v1.location_service_pb2 import ResolveLocationRequest
-
-
-@pytest.fixture(scope="session")
-def imported_town(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample town as a data directory; not to be changed."""
-    data = tmp_path_factory.mktemp("town") / "data"
-    with Draft.begin(data) as draft:
-        import_cells(draft, sample / "cells.csv", name="cells")
-        import_cells(draft, sample / "sectors.csv", name="sectors")
-        import_addresses(draft, sample / "addresses.csv", name="addresses")
-        import_areas(draft, sample / "areas.geojson", name="areas", name_field="name")
-        draft.publish()
-    places = Reference.open(data).addresses
-    with Draft.begin(data) as draft:
-        import_lines(draft, sample / "lines.csv", mapping={}, default_region="GB", addresses=places)
-        draft.publish()
-    return data
 
 
 @pytest.fixture
