@@ -21,13 +21,13 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
 from locsvc.batch.engine import Job, run
-from locsvc.batch.evidence import table_of
-from locsvc.batch.rows import read_rows
 from locsvc.reference.cells import import_cells
 from locsvc.reference.lines import import_lines
 from locsvc.reference.snapshot import Draft
 from locsvc.reference.store import Reference
 from locsvc.resolver import Resolver
+from locsvc.tables.evidence import table_of
+from locsvc.tables.rows import read_rows
 
 Floats = npt.NDArray[np.float64]
 

@@ -17,6 +17,7 @@ from locsvc.reference.cells import import_cells
 from locsvc.reference.lines import import_lines
 from locsvc.reference.snapshot import Draft
 from locsvc.reference.store import Reference
+from locsvc.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -100,3 +101,15 @@ def imported_town(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         import_lines(draft, sample / "lines.csv", mapping={}, default_region="GB", addresses=places)
         draft.publish()
     return data
+
+
+@pytest.fixture(scope="session")
+def town(imported_town: Path) -> Resolver:
+    """A resolver over the town."""
+    return Resolver(Reference.open(imported_town))
+
+
+@pytest.fixture(scope="session")
+def nothing() -> Resolver:
+    """A resolver without any dataset."""
+    return Resolver(Reference.empty())

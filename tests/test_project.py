@@ -40,7 +40,7 @@ PYTHON = [name for name in TRACKED if name.endswith(".py") and not name.startswi
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(locsvc.__path__, "locsvc.")
-    if not module.name.endswith("__main__") and module.name != "locsvc.batch"
+    if not module.name.endswith("__main__") and module.name not in {"locsvc.batch", "locsvc.tables"}
 )
 
 

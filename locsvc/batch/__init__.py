@@ -1,4 +1,4 @@
-"""Many calls from a table: record batches in, record batches out, and the engine that runs them on one machine.
+"""Many calls from a table to a table: the engines that run the kernel of `locsvc.tables` over a whole input.
 
-The only room that knows Arrow. `kernel` is the same function for every engine.
+What is finished, what is left and what was counted stand beside the output until it is whole.
 """

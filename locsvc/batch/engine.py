@@ -23,13 +23,13 @@ import pyarrow as pa
 
 import locsvc
 from locsvc.batch import work
-from locsvc.batch.form import output_schema
-from locsvc.batch.grouping import GAP, MOST_ROWS, Grouper
-from locsvc.batch.inputs import Source, open_source
 from locsvc.batch.outputs import header_bytes, join_parts, writer_format
 from locsvc.batch.state import State, folder_of
 from locsvc.batch.tally import Tally
 from locsvc.errors import ConfigError, Unavailable
+from locsvc.tables.form import output_schema
+from locsvc.tables.grouping import GAP, MOST_ROWS, Grouper
+from locsvc.tables.inputs import Source, open_source
 
 # Rows of a part, nearly: some tenths of a second of work.
 PART_ROWS = 8_192

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from locsvc.batch.form import CALL, CALL_JSON, EVIDENCE_COLUMNS, UNREAD
 from locsvc.batch.outputs import part_bytes
 from locsvc.batch.state import write_safely
 from locsvc.batch.tally import Tally, tally_of
 from locsvc.errors import ConfigError
+from locsvc.tables.form import CALL, CALL_JSON, EVIDENCE_COLUMNS, UNREAD
 
 if TYPE_CHECKING:
     from locsvc.resolver import Resolver
@@ -100,7 +100,7 @@ def answer(packed: bytes, part: Path | None) -> tuple[int, Tally, bytes]:
 
 def answered(resolver: Resolver, batch: pa.RecordBatch, confidence: float) -> pa.RecordBatch:
     """The answers to a batch; a call that meets a fault costs itself alone."""
-    from locsvc.batch.kernel import answer_batch
+    from locsvc.tables.kernel import answer_batch
 
     try:
         return answer_batch(resolver, batch, confidence)

@@ -69,7 +69,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     """
     try:
         from locsvc.batch import engine
-        from locsvc.batch.profile import Profile, read_profile
+        from locsvc.tables.profile import Profile, read_profile
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "pyarrow":
             raise

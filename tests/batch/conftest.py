@@ -1,4 +1,4 @@
-"""The sample town as a data directory, the command in a process of its own, and tables made by hand."""
+"""The command in a process of its own, and tables made by hand."""
 
 from __future__ import annotations
 
@@ -12,22 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from locsvc.reference.store import Reference
-from locsvc.resolver import Resolver
-
 Batch = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture(scope="session")
-def town(imported_town: Path) -> Resolver:
-    """A resolver over the town."""
-    return Resolver(Reference.open(imported_town))
-
-
-@pytest.fixture(scope="session")
-def nothing() -> Resolver:
-    """A resolver without any dataset."""
-    return Resolver(Reference.empty())
 
 
 def command(*arguments: object) -> list[str]:

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from locsvc import model
-from locsvc.batch.form import RESULT
 from locsvc.resolver import Resolver
+from locsvc.tables.form import RESULT
 from tests.batch.conftest import Batch, command, fixes
 
 

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from locsvc import model
-from locsvc.batch.rows import Cells, Ints, Rows
 from locsvc.resolver.table import (
     CELL_COLUMNS,
     FORM_ELLIPSE,
@@ -25,6 +24,7 @@ from locsvc.resolver.table import (
     EvidenceTable,
     LineAsked,
 )
+from locsvc.tables.rows import Cells, Ints, Rows
 from locsvc.units import UNSTATED_CONFIDENCE
 
 Bools = npt.NDArray[np.bool_]

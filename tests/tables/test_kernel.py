@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from locsvc import model
-from locsvc.batch.form import RESULT
-from locsvc.batch.kernel import answer_batch
 from locsvc.formats.call_json import call_to_json
 from locsvc.resolver import Resolver
+from locsvc.tables.form import RESULT
+from locsvc.tables.kernel import answer_batch
 
 Row = dict[str, object]
 _RADIOS = {"GSM": model.Radio.GSM, "UMTS": model.Radio.UMTS, "LTE": model.Radio.LTE, "NR": model.Radio.NR}

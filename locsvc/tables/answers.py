@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from locsvc.batch.form import OUTCOMES, REJECTED, RESULT
 from locsvc.model import CellFallback, Disposition, EvidenceKind, Outcome, PositioningMethod, WarningCode
+from locsvc.tables.form import OUTCOMES, REJECTED, RESULT
 
 if TYPE_CHECKING:
     from locsvc.resolver.answered import Answered

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from locsvc.batch import columns as c
-from locsvc.batch.columns import Floats, Refusals
 from locsvc.formats import ranges
 from locsvc.model import PositioningMethod, Radio
+from locsvc.tables import columns as c
+from locsvc.tables.columns import Floats, Refusals
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from locsvc.batch.columns import plain, texts
-from locsvc.batch.form import CALL, ROW
+from locsvc.tables.columns import plain, texts
+from locsvc.tables.form import CALL, ROW
 
 if TYPE_CHECKING:
     import numpy.typing as npt

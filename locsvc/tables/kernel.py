@@ -14,16 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from locsvc.batch import columns
-from locsvc.batch.answers import result_of, warning_text
-from locsvc.batch.evidence import calls_of, table_of
-from locsvc.batch.form import CALL, CALL_JSON, ROW, UNREAD, output_schema, passing
-from locsvc.batch.grouping import Grouper
-from locsvc.batch.rows import Ints, Rows, read_rows
 from locsvc.errors import LocsvcError
 from locsvc.formats.call_json import call_from_json, parse_json
 from locsvc.model import Call, WarningCode
 from locsvc.resolver import calls_table
+from locsvc.tables import columns
+from locsvc.tables.answers import result_of, warning_text
+from locsvc.tables.evidence import calls_of, table_of
+from locsvc.tables.form import CALL, CALL_JSON, ROW, UNREAD, output_schema, passing
+from locsvc.tables.grouping import Grouper
+from locsvc.tables.rows import Ints, Rows, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

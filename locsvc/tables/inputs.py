@@ -20,8 +20,8 @@ import pyarrow.csv as arrow_csv
 import pyarrow.json as arrow_json
 import pyarrow.parquet as pq
 
-from locsvc.batch.form import CALL_JSON, UNREAD, check_mapping, renamed
 from locsvc.errors import BadData
+from locsvc.tables.form import CALL_JSON, UNREAD, check_mapping, renamed
 
 FORMATS = ("parquet", "csv", "jsonl")
 ROWS = 16_384
