@@ -51,6 +51,17 @@ def begin(orders: Orders) -> None:
     """
     global _resolver, _orders
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _resolver, _orders = resolver_for(orders), orders
+
+
+def resolver_for(orders: Orders) -> Resolver:
+    """A resolver over the reference data of a run, its kernels compiled.
+
+    Raises
+    ------
+    ConfigError
+        The data directory has another snapshot than when the run began.
+    """
     pa.set_cpu_count(1)
     from locsvc.compiled import are_kept
     from locsvc.reference.store import Reference
@@ -66,7 +77,7 @@ def begin(orders: Orders) -> None:
         if sys.stderr.isatty():
             sys.stderr.write(f"locsvc: {COMPILING}\n")
         warm(resolver)
-    _resolver, _orders = resolver, orders
+    return resolver
 
 
 def _end_with_parent() -> None:
