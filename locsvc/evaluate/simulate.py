@@ -26,25 +26,25 @@ from locsvc.fusion.claims import (
     of_lines,
     of_polygons,
 )
+from locsvc.fusion.components import signed_distance_m
 from locsvc.fusion.densities import (
     AZIMUTH,
-    CORNERS,
     COVARIANCE,
     FAMILY,
-    FIRST_CORNER,
+    FIRST_ROW,
     HALF_OPENING,
     INNER,
     INNER_SOFT,
     OPENING_SOFT,
     OUTER,
     OUTER_SOFT,
+    ROWS,
     VARIANCE_E,
     VARIANCE_N,
     WEIGHT,
     Densities,
     Family,
 )
-from locsvc.fusion.evaluation import signed_distance_m
 from locsvc.fusion.grid import locate
 from locsvc.fusion.region import CompactCells, answer, compact
 from locsvc.geo import destination, distance_m
@@ -265,7 +265,7 @@ def _offset(rng: np.random.Generator, d: Densities, row: int) -> tuple[float, fl
         return float(e), float(n)
     if d.component[row, FAMILY] == Family.RING:
         return _ring_offset(rng, d, row)
-    at = slice(int(d.component[row, FIRST_CORNER]), int(d.component[row, FIRST_CORNER] + d.component[row, CORNERS]))
+    at = slice(int(d.component[row, FIRST_ROW]), int(d.component[row, FIRST_ROW] + d.component[row, ROWS]))
     corner = d.corner_m[at]
     low, high = corner.min(axis=0), corner.max(axis=0)
     soft = float(d.component[row, OUTER_SOFT])

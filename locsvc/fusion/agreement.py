@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from locsvc.compiled import compiled
-from locsvc.fusion.evaluation import EXPONENT, NARROWNESS_M2, Pieces, blur_of, evaluate_call
+from locsvc.fusion.evaluation import EXPONENT, NARROWNESS_M2, Pieces, Places, blur_of, evaluate_call
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
+    Cells = npt.NDArray[np.uint64]
 
 # Leaves a call that are looked at, evenly spaced in probability.
 SAMPLE = 64
@@ -39,16 +40,25 @@ def agreement_of(posterior: Posterior) -> Agreement:
     """
     leaves, pieces = posterior.leaves, posterior.pieces
     agreement, share = np.empty(len(pieces.piece)), np.empty(len(pieces.piece))
-    agree_calls(pieces, leaves.starts, leaves.mass, leaves.area_m2, leaves.vectors, agreement, share)
+    agree_calls(pieces, leaves.starts, leaves.cell, leaves.mass, leaves.area_m2, leaves.vectors, agreement, share)
     return Agreement(agreement, share)
 
 
 @compiled
 def agree_calls(
-    d: Pieces, starts: Ints, mass: Floats, area_m2: Floats, vectors: Floats, agreement: Floats, share: Floats
+    d: Pieces,
+    starts: Ints,
+    cells: Cells,
+    mass: Floats,
+    area_m2: Floats,
+    vectors: Floats,
+    agreement: Floats,
+    share: Floats,
 ) -> None:
     """Fills agreement and share (pieces,) of all calls."""
     x, y, z, area = np.empty(SAMPLE), np.empty(SAMPLE), np.empty(SAMPLE), np.empty(SAMPLE)
+    cell = np.empty(SAMPLE, np.uint64)
+    places = Places(x, y, z, cell, area)
     log, sharp, gain = np.empty(SAMPLE, np.float32), np.empty(SAMPLE, np.float32), np.empty(SAMPLE, np.float32)
     for call in range(len(starts) - 1):
         # The middles of SAMPLE equal slices of the call's probability.
@@ -59,10 +69,11 @@ def agree_calls(
                 i += 1
                 held += mass[i]
             x[k], y[k], z[k], area[k] = vectors[i, 0], vectors[i, 1], vectors[i, 2], area_m2[i]
+            cell[k] = cells[i]
         first, last = d.first_piece[call], d.first_piece[call + 1]
         right = np.empty((last - first, SAMPLE), np.float32)
         # Cells of one call differ in size; a typical one blurs as well as each its own.
-        evaluate_call(d, call, x, y, z, SAMPLE, blur_of(np.median(area)), log, sharp, gain, right)
+        evaluate_call(d, call, places, SAMPLE, blur_of(np.median(area)), log, sharp, gain, right)
         trusted = False
         for p in range(first, last):
             heard = 0.0

@@ -16,10 +16,9 @@ from locsvc.compiled import compiled, inlined
 from locsvc.fusion.densities import (
     AZIMUTH,
     COMPONENT_COLUMNS,
-    CORNERS,
     COVARIANCE,
     FAMILY,
-    FIRST_CORNER,
+    FIRST_ROW,
     HALF_OPENING,
     INNER,
     INNER_SOFT,
@@ -27,12 +26,14 @@ from locsvc.fusion.densities import (
     OPENING_SOFT,
     OUTER,
     OUTER_SOFT,
+    ROWS,
     VARIANCE_E,
     VARIANCE_N,
     WEIGHT,
     Densities,
     Family,
 )
+from locsvc.fusion.lattice import FLAT_AREA_M2
 from locsvc.fusion.parameters import LINE_KINDS
 from locsvc.model import CellFallback
 
@@ -46,10 +47,11 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _MAST, _CAMPUS = LINE_KINDS.index("mast"), LINE_KINDS.index("campus")
-_GAUSSIAN, _RING, _POLYGON = float(Family.GAUSSIAN), float(Family.RING), float(Family.POLYGON)
+_GAUSSIAN, _RING, _POLYGON, _HISTOGRAM = (float(f) for f in Family)
 _SECTOR, _CENTROID = int(CellFallback.SECTOR), int(CellFallback.CENTROID)
 _PHYSICAL_IDENTITY = int(CellFallback.PHYSICAL_IDENTITY)
 _NO_CORNERS = np.zeros((0, 2))
+_NO_BINS = (np.zeros(0, np.int64), np.zeros(0))
 # A cell that is wrong puts the caller at least into another part of town.
 LEAST_CELL_SCALE_M = 3000.0
 # Half of the way from a place to a quarter round the globe: what is wider says nothing more.
@@ -111,11 +113,28 @@ class PolygonClaims(Claims):
 
 
 @dataclass(slots=True)
+class Histograms:
+    """Where located history has a caller, for each of n claims.
+
+    weight (n,): the histogram's part of the claim, 0 to 1 (0: none); first int64, bins int64 (n,): its rows; reach_m
+    (n,): radius around the claim's place that holds all bins. bin (b,) int64: H3 cells, none within another, those of a
+    claim in the order of `bin & (2**52 - 1)`; mass (b,): above 0, summing to 1 a claim.
+    """
+
+    weight: Floats
+    first: Ints
+    bins: Ints
+    reach_m: Floats
+    bin: Ints
+    mass: Floats
+
+
+@dataclass(slots=True)
 class CellClaims(Claims):
     """Cells as the cell dataset placed them.
 
     step int64 (CellFallback), range_m (NaN unknown), samples, azimuth_deg (NaN unknown), timing_advance (NaN unknown),
-    radio int64, neighbour bool.
+    radio int64, neighbour bool; where located history knows more than the dataset, `learned`.
     """
 
     step: Ints
@@ -125,6 +144,7 @@ class CellClaims(Claims):
     timing_advance: Floats
     radio: Ints
     neighbour: Bools
+    learned: Histograms | None = None
 
 
 @dataclass(slots=True)
@@ -148,7 +168,7 @@ class Made:
     """What one maker made of its claims.
 
     Pieces, (k,), one a claim: `call`, `order`, place, outlier share and scale, exponent. Components, (m,): `piece`
-    counts the maker's own pieces; rows of `component` as in `Densities`; `corner_m` (v, 2).
+    counts the maker's own pieces; rows of `component` as in `Densities`; `corner_m` (v, 2); `bin`, `held` (b,).
     """
 
     call: Ints
@@ -161,6 +181,8 @@ class Made:
     piece: Ints
     component: Floats
     corner_m: Floats
+    bin: Ints
+    held: Floats
 
 
 class _Movement(NamedTuple):
@@ -242,7 +264,13 @@ def _widths(p: Parameters) -> _Widths:
 
 
 def _made(
-    claims: Claims, share: Floats, scale_m: Floats, piece: Ints, component: Floats, corner_m: Floats = _NO_CORNERS
+    claims: Claims,
+    share: Floats,
+    scale_m: Floats,
+    piece: Ints,
+    component: Floats,
+    corner_m: Floats = _NO_CORNERS,
+    bins: tuple[Ints, Floats] = _NO_BINS,
 ) -> Made:
     return Made(
         claims.call,
@@ -255,6 +283,7 @@ def _made(
         piece,
         component,
         corner_m,
+        *bins,
     )
 
 
@@ -404,7 +433,7 @@ def of_polygons(claims: PolygonClaims, p: Parameters) -> Made:
     moved = np.empty(n)
     _age(share, claims.age_s, _movement(p), moved)
     component[:, INNER_SOFT] = component[:, OUTER_SOFT] = np.maximum(np.hypot(edge, moved), 1.0)
-    component[:, FIRST_CORNER], component[:, CORNERS] = claims.first_corner, claims.corners
+    component[:, FIRST_ROW], component[:, ROWS] = claims.first_corner, claims.corners
     scale = np.maximum(p.device_outlier_scale_m[claims.method], 2 * reach)
     corner = np.stack((claims.corner_e_m, claims.corner_n_m), axis=1)
     return _made(claims, share, scale, np.arange(n), component, corner)
@@ -413,12 +442,58 @@ def of_polygons(claims: PolygonClaims, p: Parameters) -> Made:
 def of_cells(claims: CellClaims, p: Parameters) -> Made:
     """Where a phone is that hears each cell: sectors, timing bands, clouds around centroids, wide discs."""
     n = len(claims.call)
-    component, piece = np.zeros((2 * n, len(COMPONENT_COLUMNS))), np.empty(2 * n, np.int64)
+    component, piece = np.zeros((3 * n, len(COMPONENT_COLUMNS))), np.empty(3 * n, np.int64)
     share, scale = np.empty(n), np.empty(n)
     columns = np.stack((claims.range_m, claims.samples, claims.azimuth_deg, claims.timing_advance, claims.age_s))
     kinds = np.stack((claims.step, claims.radio, claims.neighbour.astype(np.int64)))
     count = _put_cells(columns, kinds, _shapes(p), _movement(p), component, piece, share, scale)
-    return _made(claims, share, scale, piece[:count], component[:count])
+    if claims.learned is None:
+        return _made(claims, share, scale, piece[:count], component[:count])
+    h = claims.learned
+    held = np.empty(len(h.bin))
+    rows = (h.weight, h.first, h.bins, h.reach_m, h.bin, h.mass)
+    count = _put_histograms(*rows, component, piece, count, held)
+    return _made(claims, share, scale, piece[:count], component[:count], bins=(h.bin, held))
+
+
+@compiled
+def _put_histograms(
+    weight: Floats,
+    first: Ints,
+    bins: Ints,
+    reach_m: Floats,
+    cell: Ints,
+    mass: Floats,
+    component: Floats,
+    piece: Ints,
+    count: int,
+    held: Floats,
+) -> int:
+    """Adds histograms to claims whose `count` components are written, which give up that weight; the new number.
+
+    `held` (b,) gets the mass up to each bin.
+    """
+    for c in range(count):
+        component[c, WEIGHT] *= 1.0 - weight[piece[c]]
+    for i in range(len(weight)):
+        if weight[i] <= 0.0 or bins[i] == 0:
+            continue
+        total, densest = 0.0, 0.0
+        for b in range(first[i], first[i] + bins[i]):
+            total += mass[b]
+            held[b] = total
+            densest = max(densest, mass[b] / FLAT_AREA_M2[(cell[b] >> 52) & 15])
+        for b in range(first[i], first[i] + bins[i]):
+            held[b] /= total
+        row = component[count]
+        row[:] = 0.0
+        row[FAMILY], row[WEIGHT], row[HALF_OPENING] = _HISTOGRAM, weight[i], 180.0
+        # As narrow as a Gaussian with its peak.
+        row[VARIANCE_E] = total / (2.0 * math.pi * densest)
+        row[OUTER], row[FIRST_ROW], row[ROWS] = reach_m[i], first[i], bins[i]
+        piece[count] = i
+        count += 1
+    return count
 
 
 @inlined
@@ -567,15 +642,16 @@ def gather(made: list[Made]) -> tuple[Densities, Ints]:
     sorting = np.lexsort(tuple(pieces))
     place = np.empty(len(sorting), np.int64)
     place[sorting] = np.arange(len(sorting))
-    piece, component, corner = [], [], []
-    first_piece = first_corner = 0
+    piece, component = [], []
+    first_piece = first_corner = first_bin = 0
     for m in made:
         piece.append(place[m.piece + first_piece])
-        if first_corner and len(m.corner_m):
-            m.component[:, FIRST_CORNER] += first_corner
+        # A maker makes polygons or histograms, and components without rows don't read where theirs would begin.
+        if len(m.corner_m) or len(m.bin):
+            m.component[:, FIRST_ROW] += first_corner if len(m.corner_m) else first_bin
         component.append(m.component)
-        corner.append(m.corner_m)
-        first_piece, first_corner = first_piece + len(m.call), first_corner + len(m.corner_m)
+        first_piece += len(m.call)
+        first_corner, first_bin = first_corner + len(m.corner_m), first_bin + len(m.bin)
     pieces = pieces[:, sorting]
     of_component = np.concatenate(piece)
     rows = np.argsort(of_component, kind="stable")
@@ -588,6 +664,8 @@ def gather(made: list[Made]) -> tuple[Densities, Ints]:
         pieces[1],
         of_component[rows],
         np.concatenate(component)[rows],
-        np.concatenate(corner),
+        np.concatenate([m.corner_m for m in made]),
+        np.concatenate([m.bin for m in made]),
+        np.concatenate([m.held for m in made]),
     )
     return densities, pieces[0].astype(np.int64)

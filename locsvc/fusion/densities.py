@@ -1,6 +1,6 @@
 """What evidence says about the ground: normalised densities, evaluated for all pieces of all calls at once.
 
-A piece of evidence is a mixture of components (rows here) of one of three families, with an outlier share:
+A piece of evidence is a mixture of components (rows here) of one of four families, with an outlier share:
 
     p_i(x) = ((1 - e_i) * sum_j w_ij f_ij(x)  +  e_i * B_i(x)) ** alpha_i
 
@@ -8,6 +8,7 @@ A piece of evidence is a mixture of components (rows here) of one of three famil
 * RING: a band around a centre with soft edges, in all directions or in a soft sector: discs (inner radius 0), arc
   bands, mast + azimuth + timing advance.
 * POLYGON: uniform inside corners, with a soft edge.
+* HISTOGRAM: H3 cells with masses, learned from located history.
 
 B is a wide bivariate Student density (2 degrees of freedom): where the caller may be when the piece is wrong. alpha
 below 1 counts pieces that repeat one another only in part (a log-linear pool).
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,7 +52,10 @@ class Family(enum.IntEnum):
     GAUSSIAN = 0
     RING = 1
     POLYGON = 2
+    HISTOGRAM = 3
 
+
+_HISTOGRAM = int(Family.HISTOGRAM)
 
 # Columns of `Densities.component`.
 COMPONENT_COLUMNS = (
@@ -67,11 +71,11 @@ COMPONENT_COLUMNS = (
     "azimuth_deg",
     "half_opening_deg",
     "opening_soft_deg",
-    "first_corner",
-    "corners",
+    "first_row",
+    "rows",
 )
 FAMILY, WEIGHT, VARIANCE_E, COVARIANCE, VARIANCE_N, INNER, OUTER, INNER_SOFT, OUTER_SOFT = range(9)
-AZIMUTH, HALF_OPENING, OPENING_SOFT, FIRST_CORNER, CORNERS = range(9, 14)
+AZIMUTH, HALF_OPENING, OPENING_SOFT, FIRST_ROW, ROWS = range(9, 14)
 
 
 @dataclass(slots=True)
@@ -84,9 +88,13 @@ class Densities:
     Components, (m,): `piece` int64 ascending, each piece at least once; `component` (m, 14) float64, the columns of
     COMPONENT_COLUMNS: `family`; `weight`, summing to 1 a piece; and by family: variances and covariance (GAUSSIAN);
     inner and outer radius and their logistic widths, azimuth, half opening (180: all directions) and its logistic
-    width (RING); `first_corner`, `corners` (rows of `corner_m`), reach as outer radius and `outer_soft_m` (POLYGON).
+    width (RING); `first_row`, `rows` of `corner_m`, reach as outer radius and `outer_soft_m` (POLYGON); `first_row`,
+    `rows` of `bin`, reach as outer radius and narrowness as `variance_e_m2` (HISTOGRAM).
 
     Corners, (v, 2): `corner_m` east and north of the piece's centre.
+
+    Bins, (b,): `bin` int64, H3 cells of any resolutions, none within another, those of a component in the order of
+    their digits (the low 52 bits); `held` float64, mass of the component's bins up to and with each; 1 in the last.
     """
 
     call: Ints
@@ -98,6 +106,8 @@ class Densities:
     piece: Ints
     component: Floats
     corner_m: Floats
+    bin: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    held: Floats = field(default_factory=lambda: np.zeros(0))
 
     def column(self, number: int) -> Floats:
         """One column of the components, (m,)."""
@@ -120,6 +130,8 @@ def support_m(row: Floats) -> float:
 @compiled
 def narrowness_m2(row: Floats) -> float:
     """Variance, square metres, across the narrow side of a component: below it a cell shows detail."""
+    if row[FAMILY] == _HISTOGRAM:
+        return float(row[VARIANCE_E])
     if row[FAMILY] == 0.0:
         half = math.hypot((row[VARIANCE_E] - row[VARIANCE_N]) / 2.0, row[COVARIANCE])
         return float((row[VARIANCE_E] + row[VARIANCE_N]) / 2.0 - half)

@@ -12,31 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.compiled import angle32, compiled, exp32, inlined, log32
-from locsvc.fusion.densities import (
-    AZIMUTH,
-    CORNERS,
-    COVARIANCE,
-    FAMILY,
-    FIRST_CORNER,
-    HALF_OPENING,
-    HEXAGON_VARIANCE,
-    INNER,
-    INNER_SOFT,
-    LOGISTIC_WIDTH,
-    OPENING_SOFT,
-    OUTER,
-    OUTER_SOFT,
-    POLYGON_BLUR,
-    RADIAL_STEPS,
-    VARIANCE_E,
-    VARIANCE_N,
-    WEIGHT,
-    Densities,
-    Family,
-    narrowness_m2,
-    support_m,
-)
+from locsvc.compiled import compiled, inlined, log32
+from locsvc.fusion.components import Tables, add_component, add_histogram
+from locsvc.fusion.densities import FAMILY, HEXAGON_VARIANCE, Densities, Family, narrowness_m2, support_m
 from locsvc.geo import ECCENTRICITY_SQUARED, SEMI_MAJOR_AXIS_M, unit_vectors
 
 if TYPE_CHECKING:
@@ -45,6 +23,7 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     Floats32 = npt.NDArray[np.float32]
     Ints = npt.NDArray[np.int64]
+    Cells = npt.NDArray[np.uint64]
 
 # Places are worked on in multiples of this.
 WHOLE = 32
@@ -53,9 +32,9 @@ FAR_M = 200_000.0
 # Angle (a chord of it) beyond which the globe's bend matters: sin(0.15) is 0.4 % short.
 BENT = 0.15
 
-_GAUSSIAN, _RING = int(Family.GAUSSIAN), int(Family.RING)
+_HISTOGRAM = int(Family.HISTOGRAM)
 _F = np.float32
-_ONE, _ZERO, _STEEP = _F(1), _F(0), _F(80)
+_ONE, _ZERO = _F(1), _F(0)
 # The least that a logarithm is taken of: a normal float32.
 _TINY = _F(1e-37)
 # Series of 4 asin^2(chord / 2) in the squared chord, less its first term.
@@ -67,7 +46,7 @@ class Pieces(NamedTuple):
 
     center (k, 3) unit vectors; anchor (calls, 3): where each call's float32 is finest; first_piece (calls + 1,) and
     first_component (k + 1,), rows of each call and of each piece; piece (k, 6) and component (m, 14) float64, columns
-    SHARE to LOG_REFERENCE and FAMILY to CORNERS of `Densities`; corner (v, 2) metres east and north.
+    SHARE to LOG_REFERENCE and FAMILY to ROWS of `Densities`; what components refer to.
     """
 
     center: Floats
@@ -76,7 +55,20 @@ class Pieces(NamedTuple):
     first_component: Ints
     piece: Floats
     component: Floats
-    corner: Floats
+    tables: Tables
+
+
+class Places(NamedTuple):
+    """Where a call is looked at, (places,): unit vectors less the call's anchor; H3 cells there, and their areas.
+
+    Cells and areas are read where there are histograms only.
+    """
+
+    x: Floats
+    y: Floats
+    z: Floats
+    cell: Cells
+    area_m2: Floats
 
 
 SHARE, SCALE_M, EXPONENT, SUPPORT_M, NARROWNESS_M2, LOG_REFERENCE = range(6)
@@ -89,7 +81,7 @@ def pieces_of(densities: Densities, calls: int) -> Pieces:
     anchor, first_piece = np.empty((calls, 3)), np.empty(calls + 1, np.int64)
     piece, first_component = np.empty((len(d.call), 6)), np.empty(len(d.call) + 1, np.int64)
     piece[:, SHARE], piece[:, SCALE_M], piece[:, EXPONENT] = d.outlier_share, d.outlier_scale_m, d.exponent
-    pieces = Pieces(center, anchor, first_piece, first_component, piece, d.component, d.corner_m)
+    pieces = Pieces(center, anchor, first_piece, first_component, piece, d.component, Tables(d.corner_m, d.bin, d.held))
     _make_ready(pieces, d.call, d.piece)
     return pieces
 
@@ -142,7 +134,14 @@ class Evaluation:
     agreement: Floats32
 
 
-def evaluate(pieces: Pieces, call: int, vectors: Floats, blur_m2: float) -> Evaluation:
+def evaluate(
+    pieces: Pieces,
+    call: int,
+    vectors: Floats,
+    blur_m2: float,
+    cells: Cells | None = None,
+    area_m2: Floats | None = None,
+) -> Evaluation:
     """What the evidence of a call says at places, each density averaged over a cell there.
 
     Parameters
@@ -156,12 +155,16 @@ def evaluate(pieces: Pieces, call: int, vectors: Floats, blur_m2: float) -> Eval
     blur_m2
         Variance of a cell along one axis, square metres: widths of densities grow by it, which is what averaging over
         a cell does to them.
+    cells, area_m2
+        (places,) H3 cells and their areas, needed where evidence is a histogram.
     """
     n = len(vectors)
     log, sharp, gain = (np.empty(padded(n), np.float32) for _ in range(3))
     agreement = np.empty((int(pieces.first_piece[call + 1] - pieces.first_piece[call]), n), np.float32)
     x, y, z = (np.ascontiguousarray(vectors[:, axis]) for axis in range(3))
-    evaluate_call(pieces, call, x, y, z, n, blur_m2, log, sharp, gain, agreement)
+    none = np.zeros(n)
+    places = Places(x, y, z, none.astype(np.uint64) if cells is None else cells, none if area_m2 is None else area_m2)
+    evaluate_call(pieces, call, places, n, blur_m2, log, sharp, gain, agreement)
     return Evaluation(log[:n], sharp[:n], gain[:n], agreement)
 
 
@@ -206,9 +209,7 @@ def angle_of_chord(chord2: float) -> float:
 def evaluate_call(
     d: Pieces,
     call: int,
-    x: Floats,
-    y: Floats,
-    z: Floats,
+    places: Places,
     n: int,
     blur_m2: float,
     log_posterior: Floats32,
@@ -218,6 +219,7 @@ def evaluate_call(
 ) -> None:
     """`evaluate` for the first `n` places, into arrays with `padded(n)`; `agreement` with no row is not written."""
     m = padded(n)
+    x, y, z = places.x, places.y, places.z
     ax, ay, az = d.anchor[call, 0], d.anchor[call, 1], d.anchor[call, 2]
     e0, e1, n0, n1, n2, _ = axes_at(ax, ay, az)
     first, last = d.first_piece[call], d.first_piece[call + 1]
@@ -250,7 +252,10 @@ def evaluate_call(
             square[j] = east[j] * east[j] + north[j] * north[j]
             value[j] = _ZERO
         for c in range(d.first_component[p], d.first_component[p + 1]):
-            _add_component(d.component[c], d.corner, blur_m2, m, east, north, square, value)
+            if d.component[c, FAMILY] == _HISTOGRAM:
+                add_histogram(d.component[c], d.tables, places.cell, places.area_m2, n, value)
+            else:
+                add_component(d.component[c], d.tables, blur_m2, m, east, north, square, value)
         share, scale2 = d.piece[p, SHARE], d.piece[p, SCALE_M] ** 2
         reference = math.exp(-d.piece[p, LOG_REFERENCE])
         right = _F((1.0 - share) * reference)
@@ -327,160 +332,6 @@ def _own_plane(
                 e, m = 0.0, SEMI_MAJOR_AXIS_M * math.pi
         east[j] = _F(e)
         north[j] = _F(m)
-
-
-@inlined
-def _step32(distance_over_width: np.float32) -> np.float32:
-    """Logistic step, 1 far inside (negative) and 0 far outside, without overflow."""
-    return _ONE / (_ONE + exp32(min(distance_over_width, _STEEP)))
-
-
-@inlined
-def _step(distance_over_width: float) -> float:
-    return 1.0 / (1.0 + math.exp(min(distance_over_width, 80.0)))
-
-
-@compiled
-def _add_component(
-    row: Floats,
-    corner: Floats,
-    blur_m2: float,
-    n: int,
-    east: Floats32,
-    north: Floats32,
-    square: Floats32,
-    value: Floats32,
-) -> None:
-    """Adds one weighted component, a row of `Pieces.component`, to `value`, 1 / m^2."""
-    if row[FAMILY] == _GAUSSIAN:
-        ee, nn = max(row[VARIANCE_E] + blur_m2, 1e-6), max(row[VARIANCE_N] + blur_m2, 1e-6)
-        en = row[COVARIANCE]
-        if en == 0.0 and ee == nn:
-            steep, height = _F(-0.5 / ee), _F(row[WEIGHT] / (2.0 * math.pi * ee))
-            for j in range(n):
-                value[j] += height * exp32(square[j] * steep)
-        else:
-            determinant = ee * nn - en * en
-            height = _F(row[WEIGHT] / (2.0 * math.pi * math.sqrt(determinant)))
-            a, b, f = _F(-0.5 * nn / determinant), _F(en / determinant), _F(-0.5 * ee / determinant)
-            for j in range(n):
-                e, m = east[j], north[j]
-                value[j] += height * exp32(e * e * a + e * m * b + m * m * f)
-    elif row[FAMILY] == _RING:
-        _add_ring(row, blur_m2, n, east, north, square, value)
-    else:
-        _add_polygon(row, corner, blur_m2, n, east, north, value)
-
-
-@compiled
-def _add_ring(
-    row: Floats, blur_m2: float, n: int, east: Floats32, north: Floats32, square: Floats32, value: Floats32
-) -> None:
-    """Adds a soft band, all round or in a soft sector."""
-    cell = math.sqrt(blur_m2) * LOGISTIC_WIDTH
-    inner, outer = row[INNER], row[OUTER]
-    inner_soft = math.sqrt(row[INNER_SOFT] ** 2 + cell * cell)
-    outer_soft = math.sqrt(row[OUTER_SOFT] ** 2 + cell * cell)
-    half, soft = math.radians(row[HALF_OPENING]), math.radians(row[OPENING_SOFT])
-    angular = 2.0 * math.pi
-    sector = half < math.pi
-    if sector:
-        # A cell blurs directions by its own size seen from the centre, at seven tenths of the way out.
-        soft = math.hypot(max(soft, 1e-3), cell / max(0.7 * outer, cell))
-        # Integral of the logistic window over all directions.
-        angular = 2.0 * soft * (_softplus(half / soft) - _softplus((half - math.pi) / soft))
-    height = _F(row[WEIGHT] / (angular * ring_norm(inner, outer, inner_soft, outer_soft)))
-    far, near = _F(outer), _F(inner)
-    far_width, near_width = _F(1.0 / outer_soft), _F(1.0 / inner_soft)
-    band = np.empty(n, np.float32)
-    for j in range(n):
-        band[j] = height * _step32((np.sqrt(square[j]) - far) * far_width)
-    if inner > 0.0:
-        for j in range(n):
-            band[j] *= _step32((near - np.sqrt(square[j])) * near_width)
-    if sector:
-        azimuth = math.radians(row[AZIMUTH])
-        sin_a, cos_a = _F(math.sin(azimuth)), _F(math.cos(azimuth))
-        edge, width = _F(half), _F(1.0 / soft)
-        for j in range(n):
-            across = abs(east[j] * cos_a - north[j] * sin_a)
-            turned = angle32(across, east[j] * sin_a + north[j] * cos_a)
-            band[j] *= _step32((turned - edge) * width)
-    for j in range(n):
-        value[j] += band[j]
-
-
-@inlined
-def _softplus(x: float) -> float:
-    """ln(1 + e^x)."""
-    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
-
-
-@compiled
-def ring_norm(inner_m: float, outer_m: float, inner_soft_m: float, outer_soft_m: float) -> float:
-    """Integral of a soft band times the distance, square metres a radian.
-
-    >>> round(ring_norm(0.0, 100.0, 1.0, 1.0))
-    5002
-    """
-    low = max(0.0, inner_m - 10.0 * inner_soft_m) if inner_m > 0 else 0.0
-    step = (outer_m + 10.0 * outer_soft_m - low) / RADIAL_STEPS
-    total = 0.0
-    for k in range(RADIAL_STEPS):
-        distance = low + step * (k + 0.5)
-        band = _step((distance - outer_m) / outer_soft_m)
-        if inner_m > 0.0:
-            band *= _step((inner_m - distance) / inner_soft_m)
-        total += band * distance
-    return total * step
-
-
-@compiled
-def _add_polygon(
-    row: Floats, corner: Floats, blur_m2: float, n: int, east: Floats32, north: Floats32, value: Floats32
-) -> None:
-    """Adds a polygon with soft edges."""
-    # A full blur puts a few percent of the mass outside of a sharp edge, none lets whole cells in and out by chance:
-    # 2.2 points too wide a circle against 3.1 points too small a region in simulated calls at 0.68.
-    cell = math.sqrt(blur_m2)
-    blurred = min(max(3.0 * cell / row[OUTER], POLYGON_BLUR), 1.0)
-    soft = math.hypot(row[OUTER_SOFT], cell * LOGISTIC_WIDTH * blurred)
-    start, corners = int(row[FIRST_CORNER]), int(row[CORNERS])
-    outline = corner[start : start + corners]
-    area2 = 0.0
-    for k in range(corners):
-        after = k + 1 if k + 1 < corners else 0
-        area2 += outline[k, 0] * outline[after, 1] - outline[after, 0] * outline[k, 1]
-    # Integral of a soft edge around a convex outline (Steiner): the linear terms cancel.
-    height = row[WEIGHT] / (abs(area2) / 2.0 + math.pi**3 / 3.0 * soft * soft)
-    for j in range(n):
-        inside_m = signed_distance_m(float(east[j]), float(north[j]), outline)
-        value[j] += _F(height * _step(-inside_m / soft))
-
-
-@compiled
-def signed_distance_m(east_m: float, north_m: float, corner_m: Floats) -> float:
-    """Distance of a place to an outline, positive inside, metres.
-
-    `corner_m` (corners, 2), east and north, in order, not closed.
-
-    >>> square = np.array([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]])
-    >>> signed_distance_m(1.0, 2.0, square), signed_distance_m(-3.0, 2.0, square)
-    (1.0, -3.0)
-    """
-    nearest2, odd = math.inf, False
-    corners = len(corner_m)
-    for k in range(corners):
-        after = k + 1 if k + 1 < corners else 0
-        ue, un = corner_m[after, 0] - corner_m[k, 0], corner_m[after, 1] - corner_m[k, 1]
-        pe, pn = east_m - corner_m[k, 0], north_m - corner_m[k, 1]
-        along = min(max((pe * ue + pn * un) / max(ue * ue + un * un, 1e-9), 0.0), 1.0)
-        nearest2 = min(nearest2, (pe - along * ue) ** 2 + (pn - along * un) ** 2)
-        # Even-odd rule: edges that cross the parallel of the place to the east of it.
-        if (pn < 0.0) != (pn < un) and (pe * un < pn * ue) == (un > 0.0):
-            odd = not odd
-    nearest = math.sqrt(nearest2)
-    return nearest if odd else -nearest
 
 
 @compiled

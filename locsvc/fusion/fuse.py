@@ -128,7 +128,7 @@ def _fuse(
     compact_calls(leaves.cell, starts, region[:answered], cell, cell_starts, finest)
     agreement, share = np.zeros(len(d.piece)), np.zeros(len(d.piece))
     if whole:
-        agree_calls(d, starts, leaves.mass, leaves.area_m2, leaves.vectors, agreement, share)
+        agree_calls(d, starts, leaves.cell, leaves.mass, leaves.area_m2, leaves.vectors, agreement, share)
     return _Result(
         done,
         starts,

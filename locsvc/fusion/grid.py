@@ -18,7 +18,7 @@ import numpy as np
 
 from locsvc.compiled import compiled, exp32, number_of_key, sort_key
 from locsvc.fusion.densities import Densities
-from locsvc.fusion.evaluation import Pieces, blur_of, evaluate_call, pieces_of
+from locsvc.fusion.evaluation import Pieces, Places, blur_of, evaluate_call, pieces_of
 from locsvc.fusion.lattice import FINEST, FLAT_AREA_M2, Lattice, Level, direction, put_children, room_for, tables
 from locsvc.fusion.leaves import Leaves
 from locsvc.fusion.search import first_cells, log_outside
@@ -315,7 +315,8 @@ def _see(t: Lattice, d: Pieces, call: int, resolution: int, level: Level, count:
         look.area_m2[i] = flat * (w * w * w)
     none = np.empty((0, 0), np.float32)
     blur = blur_of(look.area_m2[0])
-    evaluate_call(d, call, look.x, look.y, look.z, count, blur, look.log, look.sharpness, look.gain, none)
+    places = Places(look.x, look.y, look.z, level.cell, look.area_m2)
+    evaluate_call(d, call, places, count, blur, look.log, look.sharpness, look.gain, none)
 
 
 @compiled

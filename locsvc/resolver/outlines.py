@@ -5,23 +5,25 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import h3.api.numpy_int as h3
 import numpy as np
 
 from locsvc.fusion.densities import (
     AZIMUTH,
-    CORNERS,
     COVARIANCE,
     FAMILY,
-    FIRST_CORNER,
+    FIRST_ROW,
     HALF_OPENING,
     INNER,
     OUTER,
+    ROWS,
     VARIANCE_E,
     VARIANCE_N,
     WEIGHT,
     Densities,
     Family,
 )
+from locsvc.fusion.lattice import FLAT_AREA_M2
 from locsvc.geo import destination
 from locsvc.model import LatLng, Outline, Polygon, Trace
 from locsvc.units import sigmas_of_circle
@@ -61,16 +63,29 @@ def trace_of(answered: Answered, call: int) -> Trace:
 def _rings(d: Densities, piece: int, confidence: float) -> tuple[Polygon, ...]:
     lat, lng = float(d.latitude_deg[piece]), float(d.longitude_deg[piece])
     rows = np.nonzero(d.piece == piece)[0]
+    learned = rows[d.component[rows, FAMILY] == Family.HISTOGRAM]
+    if len(learned):
+        return _cells(d, int(learned[0]), confidence)
     family = Family(int(d.component[rows[0], FAMILY]))
     if family is Family.POLYGON:
         at = slice(
-            int(d.component[rows[0], FIRST_CORNER]),
-            int(d.component[rows[0], FIRST_CORNER] + d.component[rows[0], CORNERS]),
+            int(d.component[rows[0], FIRST_ROW]),
+            int(d.component[rows[0], FIRST_ROW] + d.component[rows[0], ROWS]),
         )
         return (_polygon(lat, lng, d.corner_m[at, 0], d.corner_m[at, 1]),)
     if family is Family.RING:
         return _band(d, int(rows[0]), lat, lng)
     return (_ellipse(d, rows.tolist(), lat, lng, confidence),)
+
+
+def _cells(d: Densities, row: int, confidence: float) -> tuple[Polygon, ...]:
+    """The densest bins of a histogram that hold the confidence, cell by cell."""
+    first, rows = int(d.component[row, FIRST_ROW]), int(d.component[row, ROWS])
+    bins = d.bin[first : first + rows]
+    mass = np.diff(d.held[first : first + rows], prepend=0.0)
+    order = np.argsort(-mass / FLAT_AREA_M2[(bins >> 52) & 15], kind="stable")
+    chosen = bins[order[: int(np.searchsorted(np.cumsum(mass[order]), confidence)) + 1]]
+    return tuple(Polygon(tuple(LatLng(*corner) for corner in h3.cell_to_boundary(int(c)))) for c in chosen.tolist())
 
 
 def _polygon(lat: float, lng: float, east: Floats, north: Floats) -> Polygon:

@@ -12,13 +12,13 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
+from locsvc.fusion.components import signed_distance_m
 from locsvc.fusion.evaluation import (
     LOG_REFERENCE,
     Evaluation,
     add_log_all_wrong,
     evaluate,
     pieces_of,
-    signed_distance_m,
 )
 from locsvc.geo import local_axes, unit_vectors
 from locsvc.model import CellFallback, Radio
