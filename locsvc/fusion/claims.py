@@ -33,9 +33,7 @@ from locsvc.fusion.densities import (
     Densities,
     Family,
 )
-from locsvc.fusion.lattice import FLAT_AREA_M2
 from locsvc.fusion.parameters import LINE_KINDS
-from locsvc.model import CellFallback
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -48,12 +46,8 @@ if TYPE_CHECKING:
 
 _MAST, _CAMPUS = LINE_KINDS.index("mast"), LINE_KINDS.index("campus")
 _GAUSSIAN, _RING, _POLYGON, _HISTOGRAM = (float(f) for f in Family)
-_SECTOR, _CENTROID = int(CellFallback.SECTOR), int(CellFallback.CENTROID)
-_PHYSICAL_IDENTITY = int(CellFallback.PHYSICAL_IDENTITY)
 _NO_CORNERS = np.zeros((0, 2))
 _NO_BINS = (np.zeros(0, np.int64), np.zeros(0))
-# A cell that is wrong puts the caller at least into another part of town.
-LEAST_CELL_SCALE_M = 3000.0
 # Half of the way from a place to a quarter round the globe: what is wider says nothing more.
 MOST_SIGMA_M = 5e6
 
@@ -113,41 +107,6 @@ class PolygonClaims(Claims):
 
 
 @dataclass(slots=True)
-class Histograms:
-    """Where located history has a caller, for each of n claims.
-
-    weight (n,): the histogram's part of the claim, 0 to 1 (0: none); first int64, bins int64 (n,): its rows; reach_m
-    (n,): radius around the claim's place that holds all bins. bin (b,) int64: H3 cells, none within another, those of a
-    claim in the order of `bin & (2**52 - 1)`; mass (b,): above 0, summing to 1 a claim.
-    """
-
-    weight: Floats
-    first: Ints
-    bins: Ints
-    reach_m: Floats
-    bin: Ints
-    mass: Floats
-
-
-@dataclass(slots=True)
-class CellClaims(Claims):
-    """Cells as the cell dataset placed them.
-
-    step int64 (CellFallback), range_m (NaN unknown), samples, azimuth_deg (NaN unknown), timing_advance (NaN unknown),
-    radio int64, neighbour bool; where located history knows more than the dataset, `learned`.
-    """
-
-    step: Ints
-    range_m: Floats
-    samples: Floats
-    azimuth_deg: Floats
-    timing_advance: Floats
-    radio: Ints
-    neighbour: Bools
-    learned: Histograms | None = None
-
-
-@dataclass(slots=True)
 class LineClaims(Claims):
     """Line records with a place: kind int64 (row of LINE_KINDS), placement int64, sigma_m (NaN unknown)."""
 
@@ -185,7 +144,7 @@ class Made:
     held: Floats
 
 
-class _Movement(NamedTuple):
+class Movement(NamedTuple):
     """How callers move while evidence ages, and how it grows wrong."""
 
     fresh_s: float
@@ -195,30 +154,6 @@ class _Movement(NamedTuple):
     vehicle_m_s: float
     stale_outlier_share: float
     stale_growth_s: float
-
-
-class _Shapes(NamedTuple):
-    """Widths of cells, by radio and step where they are arrays."""
-
-    default_range_m: Floats
-    longest_range_m: Floats
-    timing_step_m: Floats
-    outlier_share: Floats
-    outlier_scale_factor: Floats
-    core_factor: float
-    tail_factor: float
-    tail_weight: float
-    few_samples: float
-    unknown_samples: float
-    least_range_m: float
-    half_opening_deg: float
-    opening_soft_deg: float
-    range_soft_share: float
-    timing_soft_m: float
-    timing_excess_m: float
-    mast_offset_share: float
-    neighbour_range_factor: float
-    aggregate_soft_share: float
 
 
 class _Widths(NamedTuple):
@@ -234,20 +169,9 @@ class _Widths(NamedTuple):
     unknown_outlier_share: float
 
 
-def _movement(p: Parameters) -> _Movement:
-    return _Movement(*(p.time[name] for name in _Movement._fields))
-
-
-def _shapes(p: Parameters) -> _Shapes:
-    shape = [p.cell_shape[name] for name in _Shapes._fields[5:]]
-    return _Shapes(
-        p.cell_default_range_m,
-        p.cell_longest_range_m,
-        p.cell_timing_step_m,
-        p.step_outlier_share,
-        p.step_outlier_scale_factor,
-        *shape,
-    )
+def movement_of(p: Parameters) -> Movement:
+    """How callers move, for kernels."""
+    return Movement(*(p.time[name] for name in Movement._fields))
 
 
 def _widths(p: Parameters) -> _Widths:
@@ -263,7 +187,7 @@ def _widths(p: Parameters) -> _Widths:
     )
 
 
-def _made(
+def made_of(
     claims: Claims,
     share: Floats,
     scale_m: Floats,
@@ -272,6 +196,7 @@ def _made(
     corner_m: Floats = _NO_CORNERS,
     bins: tuple[Ints, Floats] = _NO_BINS,
 ) -> Made:
+    """Pieces and components of claims, one piece each."""
     return Made(
         claims.call,
         claims.order,
@@ -288,7 +213,7 @@ def _made(
 
 
 @inlined
-def _aged_share(share: float, age_s: float, t: _Movement) -> float:
+def aged_share(share: float, age_s: float, t: Movement) -> float:
     """Outlier share after `age_s`: grows towards `stale_outlier_share`, which it never passes for its age alone."""
     if age_s <= t.fresh_s or share >= t.stale_outlier_share:
         return share
@@ -296,7 +221,7 @@ def _aged_share(share: float, age_s: float, t: _Movement) -> float:
 
 
 @inlined
-def _typical_movement_m(age_s: float, t: _Movement) -> float:
+def typical_movement_m(age_s: float, t: Movement) -> float:
     """Root of the mean square movement along one axis, metres: what soft edges grow by."""
     if age_s <= t.fresh_s:
         return 0.0
@@ -306,7 +231,7 @@ def _typical_movement_m(age_s: float, t: _Movement) -> float:
 
 
 @inlined
-def _put_gaussian(row: Floats, weight: float, major_m: float, minor_m: float, axis_deg: float, extra_m2: float) -> None:
+def put_gaussian(row: Floats, weight: float, major_m: float, minor_m: float, axis_deg: float, extra_m2: float) -> None:
     """Writes a Gaussian component."""
     angle = math.radians(axis_deg)
     s, c = math.sin(angle), math.cos(angle)
@@ -320,7 +245,7 @@ def _put_gaussian(row: Floats, weight: float, major_m: float, minor_m: float, ax
 
 
 @inlined
-def _put_disc(row: Floats, radius_m: float, soft_m: float) -> None:
+def put_disc(row: Floats, radius_m: float, soft_m: float) -> None:
     """Writes a soft disc."""
     row[FAMILY], row[WEIGHT], row[HALF_OPENING] = _RING, 1.0, 180.0
     row[OUTER], row[INNER_SOFT], row[OUTER_SOFT], row[OPENING_SOFT] = radius_m, soft_m, soft_m, 1.0
@@ -332,8 +257,8 @@ def of_ellipses(claims: EllipseClaims, p: Parameters) -> Made:
     component, piece = np.zeros((6 * n, len(COMPONENT_COLUMNS))), np.empty(6 * n, np.int64)
     share, scale = np.empty(n), np.empty(n)
     sigmas = np.stack((claims.sigma_major_m, claims.sigma_minor_m, claims.orientation_deg, claims.age_s))
-    count = _put_ellipses(sigmas, claims.method, _widths(p), _movement(p), component, piece, share, scale)
-    return _made(claims, share, scale, piece[:count], component[:count])
+    count = _put_ellipses(sigmas, claims.method, _widths(p), movement_of(p), component, piece, share, scale)
+    return made_of(claims, share, scale, piece[:count], component[:count])
 
 
 @compiled
@@ -341,7 +266,7 @@ def _put_ellipses(
     sigmas: Floats,
     method: Ints,
     w: _Widths,
-    t: _Movement,
+    t: Movement,
     component: Floats,
     piece: Ints,
     share: Floats,
@@ -370,21 +295,21 @@ def _put_ellipses(
                     speed = (0.0, t.walking_m_s, t.vehicle_m_s)[way]
                 if weight * chance > 0.0:
                     moved = (speed * age) ** 2 / 2.0
-                    _put_gaussian(component[count], weight * chance, major * factor, minor * factor, axis, moved)
+                    put_gaussian(component[count], weight * chance, major * factor, minor * factor, axis, moved)
                     piece[count] = i
                     count += 1
         wrong = w.outlier_share[m] if known else max(w.outlier_share[m], w.unknown_outlier_share)
-        share[i] = _aged_share(wrong, age, t)
+        share[i] = aged_share(wrong, age, t)
         scale_m[i] = max(w.outlier_scale_m[m], 3.0 * major)
     return count
 
 
 @compiled
-def _age(share: Floats, age_s: Floats, t: _Movement, soft_m: Floats) -> None:
+def _age(share: Floats, age_s: Floats, t: Movement, soft_m: Floats) -> None:
     """Ages outlier shares (n,) in place; writes the logistic width that movement gives an edge to `soft_m` (n,)."""
     for i in range(len(share)):
-        share[i] = _aged_share(share[i], age_s[i], t)
-        soft_m[i] = _typical_movement_m(age_s[i], t) * LOGISTIC_WIDTH
+        share[i] = aged_share(share[i], age_s[i], t)
+        soft_m[i] = typical_movement_m(age_s[i], t) * LOGISTIC_WIDTH
 
 
 @compiled
@@ -393,7 +318,7 @@ def _put_discs(component: Floats, chosen: Bools, radius_m: Floats, soft_share: f
     for i in range(len(chosen)):
         if chosen[i]:
             component[i] = 0.0
-            _put_disc(component[i], radius_m[i], radius_m[i] * soft_share / 2.0)
+            put_disc(component[i], radius_m[i], radius_m[i] * soft_share / 2.0)
 
 
 def of_bands(claims: BandClaims, p: Parameters) -> Made:
@@ -402,7 +327,7 @@ def of_bands(claims: BandClaims, p: Parameters) -> Made:
     soft = p.device_limits["shape_soft_share"]
     share = _shape_share(p.device_outlier_share[claims.method], claims.confidence)
     moved = np.empty(n)
-    _age(share, claims.age_s, _movement(p), moved)
+    _age(share, claims.age_s, movement_of(p), moved)
     width = np.hypot((claims.outer_m - claims.inner_m) * soft / 4, moved)
     component = np.zeros((n, len(COMPONENT_COLUMNS)))
     component[:, FAMILY], component[:, WEIGHT] = _RING, 1.0
@@ -411,7 +336,7 @@ def of_bands(claims: BandClaims, p: Parameters) -> Made:
     component[:, AZIMUTH], component[:, HALF_OPENING] = claims.azimuth_deg, claims.half_opening_deg
     component[:, OPENING_SOFT] = np.maximum(claims.half_opening_deg * soft / 4, 0.5)
     scale = np.maximum(p.device_outlier_scale_m[claims.method], claims.outer_m)
-    return _made(claims, share, scale, np.arange(n), component)
+    return made_of(claims, share, scale, np.arange(n), component)
 
 
 def _shape_share(share: Floats, confidence: Floats) -> Floats:
@@ -431,169 +356,12 @@ def of_polygons(claims: PolygonClaims, p: Parameters) -> Made:
     component[:, OUTER] = reach
     share = _shape_share(p.device_outlier_share[claims.method], claims.confidence)
     moved = np.empty(n)
-    _age(share, claims.age_s, _movement(p), moved)
+    _age(share, claims.age_s, movement_of(p), moved)
     component[:, INNER_SOFT] = component[:, OUTER_SOFT] = np.maximum(np.hypot(edge, moved), 1.0)
     component[:, FIRST_ROW], component[:, ROWS] = claims.first_corner, claims.corners
     scale = np.maximum(p.device_outlier_scale_m[claims.method], 2 * reach)
     corner = np.stack((claims.corner_e_m, claims.corner_n_m), axis=1)
-    return _made(claims, share, scale, np.arange(n), component, corner)
-
-
-def of_cells(claims: CellClaims, p: Parameters) -> Made:
-    """Where a phone is that hears each cell: sectors, timing bands, clouds around centroids, wide discs."""
-    n = len(claims.call)
-    component, piece = np.zeros((3 * n, len(COMPONENT_COLUMNS))), np.empty(3 * n, np.int64)
-    share, scale = np.empty(n), np.empty(n)
-    columns = np.stack((claims.range_m, claims.samples, claims.azimuth_deg, claims.timing_advance, claims.age_s))
-    kinds = np.stack((claims.step, claims.radio, claims.neighbour.astype(np.int64)))
-    count = _put_cells(columns, kinds, _shapes(p), _movement(p), component, piece, share, scale)
-    if claims.learned is None:
-        return _made(claims, share, scale, piece[:count], component[:count])
-    h = claims.learned
-    held = np.empty(len(h.bin))
-    rows = (h.weight, h.first, h.bins, h.reach_m, h.bin, h.mass)
-    count = _put_histograms(*rows, component, piece, count, held)
-    return _made(claims, share, scale, piece[:count], component[:count], bins=(h.bin, held))
-
-
-@compiled
-def _put_histograms(
-    weight: Floats,
-    first: Ints,
-    bins: Ints,
-    reach_m: Floats,
-    cell: Ints,
-    mass: Floats,
-    component: Floats,
-    piece: Ints,
-    count: int,
-    held: Floats,
-) -> int:
-    """Adds histograms to claims whose `count` components are written, which give up that weight; the new number.
-
-    `held` (b,) gets the mass up to each bin.
-    """
-    for c in range(count):
-        component[c, WEIGHT] *= 1.0 - weight[piece[c]]
-    for i in range(len(weight)):
-        if weight[i] <= 0.0 or bins[i] == 0:
-            continue
-        total, densest = 0.0, 0.0
-        for b in range(first[i], first[i] + bins[i]):
-            total += mass[b]
-            held[b] = total
-            densest = max(densest, mass[b] / FLAT_AREA_M2[(cell[b] >> 52) & 15])
-        for b in range(first[i], first[i] + bins[i]):
-            held[b] /= total
-        row = component[count]
-        row[:] = 0.0
-        row[FAMILY], row[WEIGHT], row[HALF_OPENING] = _HISTOGRAM, weight[i], 180.0
-        # As narrow as a Gaussian with its peak.
-        row[VARIANCE_E] = total / (2.0 * math.pi * densest)
-        row[OUTER], row[FIRST_ROW], row[ROWS] = reach_m[i], first[i], bins[i]
-        piece[count] = i
-        count += 1
-    return count
-
-
-@inlined
-def _is_single(step: int) -> bool:
-    """Whether the step names one cell: SECTOR, CENTROID or PHYSICAL_IDENTITY."""
-    return _SECTOR <= step <= _PHYSICAL_IDENTITY
-
-
-@inlined
-def _cell_range_m(range_m: float, samples: float, step: int, radio: int, neighbour: int, s: _Shapes) -> float:
-    """Range of a cell, metres: as stated or the radio's default, grown where samples are few."""
-    single, stated = _is_single(step), not math.isnan(range_m)
-    reach = range_m if stated else s.default_range_m[radio]
-    if single and step != _SECTOR and stated:
-        reach *= math.sqrt(1.0 + s.few_samples / samples)
-    if single and neighbour:
-        reach *= s.neighbour_range_factor
-    reach = max(reach, s.least_range_m)
-    return min(reach, s.longest_range_m[radio]) if single else reach
-
-
-@compiled
-def _put_cells(
-    columns: Floats,
-    kinds: Ints,
-    s: _Shapes,
-    t: _Movement,
-    component: Floats,
-    piece: Ints,
-    share: Floats,
-    scale_m: Floats,
-) -> int:
-    """Writes the components of cells; their number.
-
-    `columns` (5, n): range, samples, azimuth, timing advance, age; `kinds` (3, n): step, radio, neighbour.
-    """
-    count = 0
-    for i in range(kinds.shape[1]):
-        step, radio, neighbour = kinds[0, i], kinds[1, i], kinds[2, i]
-        azimuth, age = columns[2, i], columns[4, i]
-        samples = columns[1, i] if columns[1, i] > 0 else s.unknown_samples
-        reach = _cell_range_m(columns[0, i], samples, step, radio, neighbour, s)
-        moved = _typical_movement_m(age, t)
-        delay = columns[3, i] * s.timing_step_m[radio]
-        # A delay beyond what the radio can serve is a wrong reading, not a place.
-        timed = step <= _PHYSICAL_IDENTITY and delay <= s.longest_range_m[radio] * 1.1
-        extent = reach
-        row = component[count]
-        piece[count] = i
-        if timed:
-            _put_timing_band(row, delay, reach, moved, step, radio, s)
-            _put_opening(row, azimuth, s)
-            extent = max(reach, delay)
-        elif step == _SECTOR:
-            # The range is where hardly anyone is left: the soft edge's middle lies below it.
-            _put_disc(
-                row,
-                reach * (1.0 - s.range_soft_share),
-                math.hypot(reach * s.range_soft_share * 0.5, moved * LOGISTIC_WIDTH),
-            )
-            _put_opening(row, azimuth, s)
-        elif _is_single(step):
-            _put_gaussian(row, 1.0 - s.tail_weight, reach * s.core_factor, reach * s.core_factor, 0.0, moved * moved)
-            count += 1
-            tail = reach * s.tail_factor
-            _put_gaussian(component[count], s.tail_weight, tail, tail, 0.0, moved * moved)
-            piece[count] = i
-        else:
-            _put_disc(row, reach, math.hypot(reach * s.aggregate_soft_share / 2.0, moved * LOGISTIC_WIDTH))
-        count += 1
-        # Rows of few observations are wrong more often, as their ranges are too short.
-        few = math.sqrt(1.0 + s.few_samples / samples) if step == _CENTROID else 1.0
-        share[i] = _aged_share(s.outlier_share[step] * few, age, t)
-        scale_m[i] = max(s.outlier_scale_factor[step] * extent, LEAST_CELL_SCALE_M)
-    return count
-
-
-@inlined
-def _put_opening(row: Floats, azimuth_deg: float, s: _Shapes) -> None:
-    """Narrows a ring to the sector that an antenna serves, where its direction is known."""
-    row[OPENING_SOFT] = s.opening_soft_deg
-    if not math.isnan(azimuth_deg):
-        row[AZIMUTH], row[HALF_OPENING] = azimuth_deg, s.half_opening_deg
-
-
-@inlined
-def _put_timing_band(
-    row: Floats, delay_m: float, reach_m: float, moved_m: float, step: int, radio: int, s: _Shapes
-) -> None:
-    """Writes the band that a timing advance gives: the way is at most the delay, less what reflections add."""
-    width = s.timing_step_m[radio]
-    # A centroid stands off its mast by an unknown way: the band is blurred by it.
-    off = 0.0 if step == _SECTOR else reach_m * s.mast_offset_share
-    blur = math.hypot(off * LOGISTIC_WIDTH, moved_m * LOGISTIC_WIDTH)
-    inner_soft = math.hypot(s.timing_excess_m / 2.0, blur)
-    inner = max(delay_m - width / 2.0 - s.timing_excess_m, 0.0)
-    row[FAMILY], row[WEIGHT], row[HALF_OPENING] = _RING, 1.0, 180.0
-    # A hole that is narrower than its own blur is no hole.
-    row[INNER], row[OUTER] = inner if inner > inner_soft else 0.0, delay_m + width / 2.0
-    row[INNER_SOFT], row[OUTER_SOFT] = inner_soft, math.hypot(s.timing_soft_m, blur)
+    return made_of(claims, share, scale, np.arange(n), component, corner)
 
 
 def of_lines(claims: LineClaims, p: Parameters) -> Made:
@@ -610,7 +378,7 @@ def of_lines(claims: LineClaims, p: Parameters) -> Made:
     _put_discs(component, mast, np.full(n, p.line_limits["mast_range_m"]), p.cell_shape["aggregate_soft_share"])
     share = p.line_outlier_share[claims.kind]
     scale = np.maximum(p.line_outlier_scale_m[claims.kind], 3 * sigma)
-    return _made(claims, share, scale, np.arange(n), component)
+    return made_of(claims, share, scale, np.arange(n), component)
 
 
 def of_plans(claims: PlanClaims, p: Parameters) -> Made:
@@ -619,7 +387,7 @@ def of_plans(claims: PlanClaims, p: Parameters) -> Made:
     component = np.zeros((n, len(COMPONENT_COLUMNS)))
     _put_discs(component, np.ones(n, bool), claims.radius_m, p.cell_shape["aggregate_soft_share"])
     share = np.full(n, p.line_limits["plan_outlier_share"])
-    return _made(claims, share, claims.radius_m, np.arange(n), component)
+    return made_of(claims, share, claims.radius_m, np.arange(n), component)
 
 
 def gather(made: list[Made]) -> tuple[Densities, Ints]:

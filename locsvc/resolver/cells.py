@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.claims import CellClaims, Made, of_cells
+from locsvc.fusion.cell_claims import CellClaims, of_cells
+from locsvc.fusion.claims import Made
 from locsvc.model import CellFallback, Radio, Reason, WarningCode
 from locsvc.reference.cells import CellPlaces, CellQueries, CellStore
 from locsvc.resolver.table import CELL_COLUMNS

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import h3.api.numpy_int as h3
 import numpy as np
 
+from locsvc.fusion.cell_claims import CellClaims, of_cells
 from locsvc.fusion.claims import (
     BandClaims,
-    CellClaims,
     EllipseClaims,
     LineClaims,
     Made,
     PolygonClaims,
     gather,
     of_bands,
-    of_cells,
     of_ellipses,
     of_lines,
     of_polygons,

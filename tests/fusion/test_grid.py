@@ -229,8 +229,8 @@ def rows_of(d: Densities, calls: list[int]) -> Densities:
     values = {}
     for f in fields(Densities):
         column = getattr(d, f.name)
-        corner = f.name == "corner_m"
-        values[f.name] = column if corner else column[pieces if f.name in PIECE_COLUMNS else rows]
+        whole = f.name in {"corner_m", "bin", "held"}
+        values[f.name] = column if whole else column[pieces if f.name in PIECE_COLUMNS else rows]
     number = {c: i for i, c in enumerate(calls)}
     values["call"] = np.array([number[c] for c in values["call"].tolist()])
     values["piece"] = np.repeat(np.arange(len(pieces)), [len(c) for c in components])

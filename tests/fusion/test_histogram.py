@@ -10,7 +10,8 @@ import h3.api.numpy_int as h3
 import numpy as np
 import pytest
 
-from locsvc.fusion.claims import CellClaims, Histograms, Made, of_cells
+from locsvc.fusion.cell_claims import CellClaims, Histograms, of_cells
+from locsvc.fusion.claims import Made
 from locsvc.fusion.densities import Family
 from locsvc.fusion.evaluation import LOG_REFERENCE, evaluate, pieces_of
 from locsvc.fusion.fuse import Fusing
@@ -156,9 +157,9 @@ def test_truths_lie_inside(confidence: float, with_fix: bool, pure: Parameters, 
     fusing.run()
     region = fusing.result().region
     inside = 0
-    for call, (lat, lng) in enumerate(truths):
+    for call, truth in enumerate(truths):
         cells = region.cell[region.starts[call] : region.starts[call + 1]].tolist()
-        inside += any(h3.latlng_to_cell(lat, lng, h3.get_resolution(int(c))) == int(c) for c in cells)
+        inside += any(h3.latlng_to_cell(*truth, h3.get_resolution(int(c))) == int(c) for c in cells)
     spread = np.sqrt(confidence * (1 - confidence) / n)
     # Whole cells: a region holds up to two points more than it is asked for.
     assert confidence - 3.5 * spread - 0.005 <= inside / n <= confidence + 3.5 * spread + 0.025

@@ -143,7 +143,7 @@ def one_call(d: Densities, call: int) -> Densities:
     values = {}
     for name in Densities.__dataclass_fields__:
         column = getattr(d, name)
-        if name.startswith("corner_"):
+        if name in {"corner_m", "bin", "held"}:
             values[name] = column
         elif len(column) == len(d.call) and name in PIECE_COLUMNS:
             values[name] = column[pieces]
