@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from locsvc import model
 from locsvc.compiled import are_kept, compiling, kernel_directory
 
@@ -46,8 +48,24 @@ def warm(resolver: Resolver) -> None:
         if not kept:
             # Look-ups have kernels too: each dataset must be there, and answer.
             with tempfile.TemporaryDirectory(prefix="locsvc-") as folder:
-                type(resolver)(_invented(Path(folder))).resolve(_calls(), confidences=0.9)
+                invented = type(resolver)(_invented(Path(folder)))
+                invented.resolve(_calls(), confidences=0.9)
+                _probe(invented)
         resolver.resolve(_calls(), confidences=0.9)
+
+
+def _probe(resolver: Resolver) -> None:
+    """Uses what only evaluation and calibration ask of a posterior."""
+    from locsvc.fusion.probe import energy_scores_m, probe
+    from locsvc.resolver import calls_table
+
+    table = calls_table(_calls())
+    calls = len(table.started_at)
+    located = resolver.answer(table, np.full(calls, 0.9), np.full(calls, np.nan)).located
+    if located is not None:
+        places = np.full(len(located.places), _HERE.latitude_deg), np.full(len(located.places), _HERE.longitude_deg)
+        probe(located.posterior, *places)
+        energy_scores_m(located.posterior, *places)
 
 
 def _invented(folder: Path) -> Reference:
