@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Raised whenever a reader of this version could not read what an older one wrote.
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
-DATASETS = ("cells", "lines", "addresses", "areas")
+DATASETS = ("cells", "lines", "addresses", "areas", "coverage")
 VERSION_DIGITS = 12
 
 

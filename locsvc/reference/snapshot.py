@@ -137,6 +137,7 @@ class Draft:
         self._path = path
         self._entries = dict(entries)
         self._fresh: set[tuple[str, str]] = set()
+        self._scratch: list[Path] = []
         self._published = False
 
     @staticmethod
@@ -192,13 +193,19 @@ class Draft:
         DatasetError
             The disk was full.
         """
-        if not self._published:
-            shutil.rmtree(self._path, ignore_errors=True)
+        for left in [*self._scratch, *([] if self._published else [self._path])]:
+            shutil.rmtree(left, ignore_errors=True)
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise DatasetError(f"no room left under {self._data}; the former data stays in force") from error
+
+    def scratch_dir(self) -> Path:
+        """An empty directory on the same disk for what does not stay; it goes when the context is left."""
+        path = Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=self._data))
+        self._scratch.append(path)
+        return path
 
     def dataset_dir(self, dataset: str, name: str) -> Path:
         """An empty directory for the files of one import; an older import of the same name is replaced.
@@ -206,7 +213,7 @@ class Draft:
         Raises
         ------
         InvalidInput
-            `dataset` is none of cells, lines, addresses, areas, or `name` cannot be a directory's name.
+            `dataset` is none of cells, lines, addresses, areas, coverage, or `name` cannot be a directory's name.
         """
         _check_names(dataset, name)
         self.drop(dataset, name)

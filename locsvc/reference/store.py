@@ -12,6 +12,7 @@ from locsvc.model import DatasetVersion, Warning, WarningCode
 from locsvc.reference.addresses import AddressStore
 from locsvc.reference.areas import AreaStore
 from locsvc.reference.cells import CellStore
+from locsvc.reference.coverage import CoverageStore
 from locsvc.reference.lines import LineStore
 from locsvc.reference.manifest import Manifest, ManifestEntry
 from locsvc.reference.snapshot import CURRENT, SNAPSHOTS, Entry, Snapshot, check_files, current_id, read_manifest
@@ -34,6 +35,7 @@ class Reference:
     lines: LineStore | None
     addresses: AddressStore | None
     areas: AreaStore | None
+    coverage: CoverageStore | None
     versions: tuple[DatasetVersion, ...]
     """Of the datasets that are open."""
     degraded: tuple[Warning, ...]
@@ -70,7 +72,7 @@ class Reference:
     @staticmethod
     def empty() -> Reference:
         """No data at all."""
-        return Reference("", None, None, None, None, (), (), None)
+        return Reference("", None, None, None, None, None, (), (), None)
 
 
 def follow(data: Path, current: str) -> str | None:
@@ -110,7 +112,7 @@ def _tolerant(data: Path, calibration_text: str | None, *, verify: bool) -> Refe
             reference = _opened(snapshot, damaged, calibration_text, tolerate=True)
         except DatasetError as error:
             warning = _warning("everything", error, data)
-            reference = Reference("", None, None, None, None, (), (warning,), calibration_text)
+            reference = Reference("", None, None, None, None, None, (), (warning,), calibration_text)
         # Two imports may have been published, and this snapshot removed, while it was being read.
         if not reference.degraded or snapshot_id == _current_or_none(data):
             return reference
@@ -138,9 +140,10 @@ def _opened(
     lines = opener.open("lines", lambda entries: LineStore.open(entries[-1]))
     addresses = opener.open("addresses", AddressStore.open)
     areas = opener.open("areas", AreaStore.open)
+    coverage = opener.open("coverage", CoverageStore.open)
     versions = tuple(v for v in snapshot.datasets if (v.dataset, v.name) in opener.names)
     warnings = (*damaged, *opener.damaged)
-    return Reference(snapshot.id, cells, lines, addresses, areas, versions, warnings, calibration_text)
+    return Reference(snapshot.id, cells, lines, addresses, areas, coverage, versions, warnings, calibration_text)
 
 
 class _Opener:

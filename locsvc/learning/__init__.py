@@ -1,0 +1,1 @@
+"""Learning from located history: tables with truth become the coverage dataset."""

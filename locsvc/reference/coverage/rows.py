@@ -1,0 +1,99 @@
+"""Tallies as rows: what counts of them today, and means instead of sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from locsvc.reference.coverage import files
+from locsvc.reference.coverage import tallies as t
+from locsvc.reference.coverage.grouped import deviation, firsts, ratio
+from locsvc.reference.coverage.tallies import Tallies
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Faded:
+    """Tallies of all epochs together, by `what`, kind and place."""
+
+    what: Ints
+    kind: Ints
+    place: Ints
+    visits: Floats
+    sums: Floats
+    """(n, 13) float64, as those of the tallies, each epoch with what it still counts."""
+    newest: Ints
+    """Newest epoch of each."""
+
+    def of(self, chosen: npt.NDArray[np.bool_] | Ints) -> Faded:
+        """Some of them."""
+        return Faded(*(getattr(self, name)[chosen] for name in Faded.__dataclass_fields__))
+
+
+def fade(tallies: Tallies, weight: Floats) -> Faded:
+    """The tallies with their epochs weighted and added up.
+
+    Parameters
+    ----------
+    tallies
+        Sorted.
+    weight
+        By epoch, float64.
+    """
+    named = tallies.where >> t.EPOCH_BITS
+    first = firsts(tallies.what, named)
+    if not len(first):
+        none = np.zeros(0, np.int64)
+        return Faded(none, none, none, np.zeros(0), np.zeros((0, t.SUMS)), none)
+    factor = weight[tallies.epoch]
+    return Faded(
+        tallies.what[first],
+        tallies.kind[first],
+        tallies.place[first],
+        np.add.reduceat(t.visits_of(tallies.marks) * factor, first),
+        np.add.reduceat(tallies.sums * factor[:, None], first, axis=0),
+        np.maximum.reduceat(tallies.epoch, first),
+    )
+
+
+def _mean_and_sd(sums: Floats, column: int, per_unit: float) -> tuple[Floats, Floats]:
+    weight, total, squares = sums[:, column], sums[:, column + 1], sums[:, column + 2]
+    return ratio(total, weight) / per_unit, deviation(squares, total, weight) / per_unit
+
+
+def row_stats(faded: Faded) -> npt.NDArray[np.float32]:
+    """Columns of `row_stats`, (n, 10) float32."""
+    sums = faded.sums
+    stats = np.empty((len(sums), files.ROW_WIDTH), np.float32)
+    stats[:, files.R_WEIGHT] = sums[:, t.WEIGHT] / t.PER_WEIGHT
+    stats[:, files.R_REPORTS] = sums[:, t.REPORTS]
+    stats[:, files.R_VISITS] = np.minimum(faded.visits, sums[:, t.REPORTS])
+    stats[:, files.R_LISTED] = sums[:, t.LISTED]
+    stats[:, files.R_LEVEL], stats[:, files.R_LEVEL_SD] = _mean_and_sd(sums, t.LEVEL, t.PER_DB)
+    stats[:, files.R_QUALITY], stats[:, files.R_QUALITY_SD] = _mean_and_sd(sums, t.QUALITY, t.PER_DB)
+    stats[:, files.R_ADVANCE], stats[:, files.R_ADVANCE_SD] = _mean_and_sd(sums, t.ADVANCE, 1.0)
+    return stats
+
+
+def scan_stats(faded: Faded) -> npt.NDArray[np.float32]:
+    """Columns of `scan_stats`, (n, 5) float32."""
+    sums = faded.sums
+    stats = np.empty((len(sums), files.SCAN_WIDTH), np.float32)
+    stats[:, files.S_WEIGHT] = sums[:, t.WEIGHT] / t.PER_WEIGHT
+    stats[:, files.S_REPORTS] = sums[:, t.REPORTS]
+    stats[:, files.S_VISITS] = np.minimum(faded.visits, sums[:, t.REPORTS])
+    stats[:, files.S_LISTED] = sums[:, t.LISTED]
+    stats[:, files.S_CELLS] = sums[:, t.CELLS]
+    return stats
+
+
+def areas_of(faded: Faded) -> tuple[Ints, Ints]:
+    """Identities, ascending, and the area code last seen with each; of several the one with most reports."""
+    order = np.lexsort((faded.place, faded.sums[:, t.REPORTS], faded.newest, faded.what))
+    last = np.append(firsts(faded.what[order])[1:], len(order)) - 1 if len(order) else order
+    chosen = order[last]
+    return faded.what[chosen], faded.place[chosen]
