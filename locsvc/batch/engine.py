@@ -194,7 +194,7 @@ def _answer_all(
     job: Job, source: Source, orders: work.Orders, state: State | None, progress: Progress | None
 ) -> tuple[Tally, int]:
     """Answers batch by batch; counts of all, and how many parts there are."""
-    total, number = Tally(), 0
+    total, number = Tally() if state is None else state.counted, 0
     waiting: deque[tuple[int, Future[Result], float | None]] = deque()
 
     def take() -> None:
@@ -210,9 +210,7 @@ def _answer_all(
 
     with _pool(orders, job.workers) as submit:
         for batch, share in _batches(source):
-            if state is not None and number in state.done:
-                total.add(state.done[number][1])
-            else:
+            if state is None or number not in state.done:
                 while len(waiting) >= _WAITING * job.workers + 1:
                     take()
                 waiting.append((number, submit(batch, None if state is None else state.part(number)), share))

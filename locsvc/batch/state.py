@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ PLAN, JOURNAL, LOCK = "plan.json", "journal.jsonl", "lock"
 
 
 class State:
-    """The state directory of a run."""
+    """The state directory of a run.
+
+    `done` are the numbers of the parts that were finished before, `counted` is what was counted in them.
+    """
 
     def __init__(self, target: Path, plan: dict[str, Any], *, resume: bool) -> None:
         """Raises `ConfigError` when there is an unfinished run that is not to be resumed, or of another plan."""
@@ -43,12 +47,10 @@ class State:
             self._check(plan)
         else:
             write_safely(self.folder / PLAN, json.dumps(plan, indent=2).encode())
-        self.done = self._read_journal()
-        # What was half written is cut off, so that the next line begins a line.
-        self._journal = (self.folder / JOURNAL).open("wb")
-        for number, line in self.done.items():
-            self._write(number, *line)
-        self._sync()
+        self.done: frozenset[int] = frozenset()
+        self.counted = Tally()
+        self._journal = (self.folder / JOURNAL).open("ab")
+        self._take_up()
 
     def _check(self, plan: dict[str, Any]) -> None:
         try:
@@ -62,24 +64,38 @@ class State:
                     " give what was given then, or remove it"
                 )
 
-    def _read_journal(self) -> dict[int, tuple[int, Tally]]:
-        """Finished parts: number -> size and counts."""
-        done: dict[int, tuple[int, Tally]] = {}
+    def _take_up(self) -> None:
+        """Parts that are finished, and what was counted in them; what was half written of the journal is cut off."""
+        journal = self.folder / JOURNAL
+        # A part that was lost and made again has two lines, of which the last counts.
+        line_of: dict[int, int] = {}
+        end = 0
+        with journal.open("rb") as lines:
+            for line in lines:
+                if line.endswith(b"\n"):
+                    end += len(line)
+                    entry = self._entry(line)
+                    if entry is not None:
+                        line_of[entry[0]] = end
+        with journal.open("rb") as lines:
+            at = 0
+            for line in lines:
+                at += len(line)
+                entry = self._entry(line)
+                if entry is not None and line_of.get(entry[0]) == at:
+                    self.counted.add(entry[1])
+        self._journal.truncate(end)
+        self.done = frozenset(line_of)
+
+    def _entry(self, line: bytes) -> tuple[int, Tally] | None:
+        """Number and counts of a finished part; None when the line, or the part, is not as it was written."""
         try:
-            lines = (self.folder / JOURNAL).read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return done
-        for line in lines[:-1]:
-            try:
-                entry = json.loads(line)
-                number, size = entry["part"], entry["size"]
-                tally = Tally.from_json(entry["tally"])
-            except (ValueError, KeyError, TypeError):
-                continue
-            part = self.part(number)
-            if part.exists() and part.stat().st_size == size:
-                done[number] = (size, tally)
-        return done
+            entry = json.loads(line)
+            number, size, tally = entry["part"], entry["size"], Tally.from_json(entry["tally"])
+        except (ValueError, KeyError, TypeError, zlib.error):
+            return None
+        part = self.part(number)
+        return (number, tally) if part.exists() and part.stat().st_size == size else None
 
     def part(self, number: int) -> Path:
         """The file of a part."""
@@ -87,15 +103,8 @@ class State:
 
     def finished(self, number: int, size: int, tally: Tally) -> None:
         """Note a part that is on the disk."""
-        self._write(number, size, tally)
-        self._sync()
-        self.done[number] = (size, tally)
-
-    def _write(self, number: int, size: int, tally: Tally) -> None:
         line = json.dumps({"part": number, "size": size, "tally": tally.to_json()}, separators=(",", ":"))
         self._journal.write(line.encode() + b"\n")
-
-    def _sync(self) -> None:
         self._journal.flush()
         os.fsync(self._journal.fileno())
 

@@ -11,17 +11,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from locsvc.batch.bins import MAP_WIDTHS, TIME_WIDTHS, Bins, squares_of
+from locsvc.tables.columns import Refusals, plain, times
+
 # Radii are counted in bins of 1 % of themselves.
 _BIN = 0.01
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95)
 # Reasons with their own texts in them would be as many as rows.
 _MOST_REASONS = 1_000
-_REFUSED = "partly_read: "
+_REFUSED, _OTHER = "partly_read: ", "other"
+# Squares of the map and bars of time at most: what a page shows, and some kilobytes a part.
+_MOST_SQUARES, _MOST_BARS = 4_096, 1_500
+KINDS = ("cell_scan", "device_report", "line_lookup")
+
+
+def _map() -> Bins:
+    return Bins(MAP_WIDTHS, _MOST_SQUARES)
+
+
+def _times() -> Bins:
+    return Bins(TIME_WIDTHS, _MOST_BARS)
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of answered calls."""
+    """Counts of answered calls, of bounded size.
+
+    `squares` are where the answers are, `times` when the calls were (in seconds since the Unix epoch).
+    """
 
     rows: int = 0
     calls: int = 0
@@ -30,6 +47,8 @@ class Tally:
     warnings: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
     radii: Counter[int] = field(default_factory=Counter)
+    squares: Bins = field(default_factory=_map)
+    times: Bins = field(default_factory=_times)
 
     def add(self, other: Tally) -> None:
         """Add what another one has counted."""
@@ -37,6 +56,9 @@ class Tally:
         self.calls += other.calls
         for name in ("outcomes", "sources", "warnings", "rejects", "radii"):
             getattr(self, name).update(getattr(other, name))
+        _bound(self.rejects)
+        self.squares.add(other.squares)
+        self.times.add(other.times)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON, to be kept in a journal."""
@@ -48,15 +70,25 @@ class Tally:
             "warnings": dict(self.warnings),
             "rejects": dict(self.rejects),
             "radii": {str(k): v for k, v in self.radii.items()},
+            "squares": self.squares.to_json(),
+            "times": self.times.to_json(),
         }
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> Tally:
         """What `to_json` wrote."""
-        counters = {n: Counter(value[n]) for n in ("outcomes", "sources", "warnings", "rejects")}
-        return Tally(
-            value["rows"], value["calls"], **counters, radii=Counter({int(k): v for k, v in value["radii"].items()})
-        )
+        tally = Tally(value["rows"], value["calls"])
+        for name in ("outcomes", "sources", "warnings", "rejects"):
+            getattr(tally, name).update(value[name])
+        tally.radii.update({int(k): v for k, v in value["radii"].items()})
+        tally.squares.read_json(value["squares"])
+        tally.times.read_json(value["times"])
+        return tally
+
+    def radius_bins(self) -> tuple[list[float], list[int]]:
+        """Middles of the bins of radii, metres, ascending, and how many calls there are in each."""
+        numbers = sorted(self.radii)
+        return [math.exp((n + 0.5) * _BIN) for n in numbers], [self.radii[n] for n in numbers]
 
     def radius_quantile(self, share: float) -> float | None:
         """The radius that a share of the located calls stays within, metres, to 1 %; None without any."""
@@ -71,14 +103,12 @@ class Tally:
     def summary(self) -> dict[str, Any]:
         """For a person or a program: counts, shares and quantiles."""
         fallbacks = {k.partition("/")[2]: v for k, v in self.sources.most_common() if k.startswith("cell_scan/")}
-        kinds = ("cell_scan", "device_report", "line_lookup")
-        # A call with two steps in its scan has both, so that shares of one kind are of its largest.
         return {
             "rows": self.rows,
             "calls": self.calls,
             "outcomes": dict(self.outcomes.most_common()),
             "conflicts": self.outcomes["conflict"],
-            "source_share": {k: self.sources[f"any/{k}"] / max(self.calls, 1) for k in kinds},
+            "source_share": {k: self.sources[f"any/{k}"] / max(self.calls, 1) for k in KINDS},
             "sources": {k: v for k, v in self.sources.most_common() if not k.startswith("any/")},
             "fallbacks": fallbacks,
             "radius_m": {
@@ -96,7 +126,7 @@ def tally_of(batch: pa.RecordBatch, rows: int) -> Tally:
     flat = sources.flatten()
     tally.sources.update(_counted(flat))
     parent = pc.list_parent_indices(sources).to_numpy(zero_copy_only=False)
-    for kind in ("cell_scan", "device_report", "line_lookup"):
+    for kind in KINDS:
         has = pc.starts_with(flat, kind).to_numpy(zero_copy_only=False)
         tally.sources[f"any/{kind}"] += len(np.unique(parent[has]))
     for text, count in _counted(batch.column("warnings").flatten()).items():
@@ -104,11 +134,31 @@ def tally_of(batch: pa.RecordBatch, rows: int) -> Tally:
         tally.warnings[code] += count
         if text.startswith(_REFUSED):
             reason = message.partition(": ")[0]
-            tally.rejects[reason if len(tally.rejects) < _MOST_REASONS else "other"] += count
+            tally.rejects[reason] += count
+    _bound(tally.rejects)
     radius = batch.column("radius_m").drop_null().to_numpy(zero_copy_only=False)
     bins, counts = np.unique(np.floor(np.log(np.maximum(radius, 1e-3)) / _BIN).astype(int), return_counts=True)
     tally.radii.update(dict(zip(bins.tolist(), counts.tolist(), strict=True)))
+    _count_places_and_times(tally, batch)
     return tally
+
+
+def _count_places_and_times(tally: Tally, batch: pa.RecordBatch) -> None:
+    lat, lng = (batch.column(n).drop_null().to_numpy(zero_copy_only=False) for n in ("latitude_deg", "longitude_deg"))
+    tally.squares.count(squares_of(lat, lng))
+    if "t" in batch.schema.names:
+        t = times(plain(batch.column("t")), "t", Refusals())
+        tally.times.count(np.floor(t[~np.isnan(t)]).astype(np.int64))
+
+
+def _bound(reasons: Counter[str]) -> None:
+    """Keep the most frequent reasons, and the rest as one."""
+    if len(reasons) > _MOST_REASONS:
+        kept = dict(reasons.most_common(_MOST_REASONS - 1))
+        rest = reasons.total() - sum(kept.values())
+        reasons.clear()
+        reasons.update(kept)
+        reasons[_OTHER] += rest
 
 
 def _counted(column: pa.Array) -> dict[str, int]:

@@ -21,6 +21,10 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+# As Arrow reads times; what else looks like one (of a 13th month) would make it try each text by itself.
+_DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+_TIME = r"([T ]([01]\d|2[0-3])(:[0-5]\d(:[0-5]\d(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)?)?$"
+_ZONE, _BEYOND_MICROSECONDS = r"[T ].*(Z|[+-]\d\d(:?\d\d)?)$", r"(\.\d{6})\d+"
 # What Android and exports write for "not measured".
 _UNKNOWN = (2147483647.0, 9223372036854775807.0)
 _MAX_SHOWN = 40
@@ -162,7 +166,7 @@ def times(column: pa.Array, name: str, refusals: Refusals) -> Floats:
         try:
             return _seconds(given.cast(pa.timestamp("us", "UTC")))
         except pa.ArrowInvalid:
-            return _times_one_by_one(given, name, refusals)
+            return _times_of_texts(given, name, refusals)
     return within(column, name, refusals, ranges.MIN_SECONDS, ranges.MAX_SECONDS)
 
 
@@ -174,32 +178,38 @@ def _seconds(stamps: pa.Array) -> Floats:
     return np.where(held, count / _PER_SECOND[stamps.type.unit], np.nan)
 
 
-def _times_one_by_one(given: pa.Array, name: str, refusals: Refusals) -> Floats:
-    """Times where some are no RFC 3339: numbers count too, and so do times without a zone."""
+def _times_of_texts(given: pa.Array, name: str, refusals: Refusals) -> Floats:
+    """Times where not all are RFC 3339 with a zone: numbers count too, and so do times without a zone."""
     result = np.full(len(given), np.nan)
-    wrong = np.zeros(len(given), bool)
-    for i, text in enumerate(given.to_pylist()):
-        if text is None:
-            continue
-        try:
-            result[i] = _seconds(pa.array([text]).cast(pa.timestamp("us", "UTC")))[0]
-        except pa.ArrowInvalid:
-            try:
-                result[i] = _seconds(pa.array([text]).cast(pa.timestamp("us")))[0]
-            except pa.ArrowInvalid:
-                result[i], wrong[i] = _bare_seconds(text)
-    refusals.add(wrong, name, "is not a time (RFC 3339 or Unix seconds)", given)
+    valid = given.is_valid().to_numpy(zero_copy_only=False)
+    bare = _matches(given, _NUMBER)
+    seconds = pc.if_else(pa.array(bare), given, pa.scalar(None, given.type)).cast(pa.float64())
+    result[bare] = seconds.to_numpy(zero_copy_only=False)[bare]
+    result[bare & ~((result >= ranges.MIN_SECONDS) & (result <= ranges.MAX_SECONDS))] = np.nan
+    dates = pc.replace_substring_regex(pc.utf8_upper(given), _BEYOND_MICROSECONDS, r"\1")
+    dated = _matches(dates, _DATE + _TIME)
+    zoned = dated & _matches(dates, _ZONE)
+    for rows, kind in ((zoned, pa.timestamp("us", "UTC")), (dated & ~zoned, pa.timestamp("us"))):
+        if rows.any():
+            result[rows] = _stamps(dates.filter(pa.array(rows)), kind)
+    refusals.add(valid & np.isnan(result), name, "is not a time (RFC 3339 or Unix seconds)", given)
     return result
 
 
-def _bare_seconds(text: str) -> tuple[float, bool]:
-    """Unix seconds as text, and whether it is none."""
+def _matches(given: pa.Array, pattern: str) -> Bools:
+    found: Bools = pc.fill_null(pc.match_substring_regex(given, pattern), False).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _stamps(given: pa.Array, kind: pa.DataType) -> Floats:
+    """Seconds of texts that look like times; NaN for those that are none, such as of a 30th of February."""
     try:
-        value = float(text)
-    except ValueError:
-        return np.nan, True
-    inside = ranges.MIN_SECONDS <= value <= ranges.MAX_SECONDS
-    return (value if inside else np.nan), not inside
+        return _seconds(given.cast(kind))
+    except pa.ArrowInvalid:
+        if len(given) == 1:
+            return np.full(1, np.nan)
+        middle = len(given) // 2
+        return np.concatenate([_stamps(given[:middle], kind), _stamps(given[middle:], kind)])
 
 
 def lists(column: pa.Array, name: str, refusals: Refusals) -> tuple[npt.NDArray[np.int64], pa.Array | None]:
