@@ -14,7 +14,7 @@ import h3.api.numpy_int as h3
 import numpy as np
 
 from locsvc.compiled import compiled
-from locsvc.fusion.evaluation import Pieces, angle_of_chord, axes_at, blur_of, evaluate_call, padded
+from locsvc.fusion.evaluation import Pieces, Places, angle_of_chord, axes_at, blur_of, evaluate_call, padded
 from locsvc.fusion.lattice import FINEST
 from locsvc.geo import SEMI_MAJOR_AXIS_M, unit_vectors
 
@@ -78,12 +78,14 @@ def probe(posterior: Posterior, latitude_deg: Floats, longitude_deg: Floats) -> 
     lat, lng = np.where(known, latitude_deg, 0.0), np.where(known, longitude_deg, 0.0)
     # Of the resolution of each call's finest leaf: its ancestors are what a coarser leaf would be.
     fine = _finest(leaves.cell, leaves.starts)
-    asked = zip(lat.tolist(), lng.tolist(), fine.tolist(), strict=True)
+    asked = list(zip(lat.tolist(), lng.tolist(), fine.tolist(), strict=True))
     cell = np.array([h3.latlng_to_cell(*one) for one in asked], np.uint64)
+    # What a histogram says is asked of the smallest cell there.
+    point = np.array([h3.latlng_to_cell(a, b, FINEST) for a, b, _ in asked], np.uint64)
     out = np.empty((3, len(cell)))
     at = unit_vectors(lat, lng).reshape(-1, 3)
     of_leaves = (leaves.starts, leaves.cell, leaves.mass, leaves.area_m2, leaves.vectors)
-    _probe_calls(posterior.pieces, *of_leaves, cell, at, out)
+    _probe_calls(posterior.pieces, *of_leaves, cell, point, at, out)
     out[:, ~known] = np.nan
     return Probe(out[0], out[1], out[2])
 
@@ -140,22 +142,26 @@ def _probe_calls(
     area_m2: Floats,
     vectors: Floats,
     asked: Cells,
+    point: Cells,
     at: Floats,
     out: Floats,
 ) -> None:
-    """Fills log density and both levels (3, calls) of the places with unit vectors `at` in the cells `asked`."""
-    x, y, z, m = np.zeros(1), np.zeros(1), np.zeros(1), padded(1)
+    """Fills log density and both levels (3, calls) of places: unit vectors `at`, cells as fine as leaves, points."""
+    p, m = Places(np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1, np.uint64), np.zeros(1)), padded(1)
     log, sharpness, gain = np.empty(m, np.float32), np.empty(m, np.float32), np.empty(m, np.float32)
     none = np.empty((0, 0), np.float32)
     for call in range(len(asked)):
         first = starts[call]
         # What the densest leaf has, by the densities and by its mass, tells what all of them sum to.
-        x[0], y[0], z[0] = vectors[first, 0], vectors[first, 1], vectors[first, 2]
-        evaluate_call(d, call, x, y, z, 1, blur_of(area_m2[first]), log, sharpness, gain, none)
+        p.x[0], p.y[0], p.z[0] = vectors[first, 0], vectors[first, 1], vectors[first, 2]
+        p.cell[0], p.area_m2[0] = cell[first], area_m2[first]
+        evaluate_call(d, call, p, 1, blur_of(area_m2[first]), log, sharpness, gain, none)
         whole = np.float64(log[0]) - math.log(mass[first] / area_m2[first])
-        x[0], y[0] = at[call, 0] - d.anchor[call, 0], at[call, 1] - d.anchor[call, 1]
-        z[0] = at[call, 2] - d.anchor[call, 2]
-        evaluate_call(d, call, x, y, z, 1, 0.0, log, sharpness, gain, none)
+        p.x[0], p.y[0] = at[call, 0] - d.anchor[call, 0], at[call, 1] - d.anchor[call, 1]
+        p.z[0], p.cell[0] = at[call, 2] - d.anchor[call, 2], point[call]
+        levels = FINEST - np.int64((cell[first] >> np.uint64(52)) & np.uint64(15))
+        p.area_m2[0] = area_m2[first] / 7.0**levels
+        evaluate_call(d, call, p, 1, 0.0, log, sharpness, gain, none)
         out[0, call] = np.float64(log[0]) - whole
         held, own = 0.0, -1.0
         for i in range(first, starts[call + 1]):

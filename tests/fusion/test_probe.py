@@ -5,12 +5,24 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import h3.api.numpy_int as h3
 import numpy as np
 import pytest
 
 from locsvc.evaluate.simulate import FAMILIES, draw_offsets, inside
 from locsvc.fusion.claims import gather
-from locsvc.fusion.densities import FAMILY, VARIANCE_E, VARIANCE_N, WEIGHT, Densities, Family
+from locsvc.fusion.densities import (
+    FAMILY,
+    FIRST_ROW,
+    HALF_OPENING,
+    OUTER,
+    ROWS,
+    VARIANCE_E,
+    VARIANCE_N,
+    WEIGHT,
+    Densities,
+    Family,
+)
 from locsvc.fusion.grid import Posterior, locate
 from locsvc.fusion.probe import SCORED_MASS, energy_scores_m, probe
 from locsvc.fusion.region import answer, compact
@@ -87,6 +99,26 @@ def test_level_is_that_of_the_gaussian(away: float) -> None:
     middle = (found.level_from + found.level_to) / 2
     assert middle.mean() == pytest.approx((1 - SHARE) * (1 - math.exp(-0.5 * away**2)), abs=0.02)
     assert np.all(found.level_to > found.level_from)
+
+
+def test_density_of_a_histogram_is_that_of_the_bin() -> None:
+    bins = [int(c) for c in h3.grid_disk(h3.latlng_to_cell(LAT, LNG, 11), 3)]
+    bins.sort(key=lambda c: c & ((1 << 52) - 1))
+    mass = np.arange(1.0, len(bins) + 1)
+    mass /= mass.sum()
+    d = gaussians(np.array([100.0]))
+    row = d.component[0]
+    row[:] = 0.0
+    row[FAMILY], row[WEIGHT], row[HALF_OPENING] = Family.HISTOGRAM, 1.0, 180.0
+    row[OUTER], row[VARIANCE_E], row[FIRST_ROW], row[ROWS] = 250.0, 400.0, 0.0, len(bins)
+    d.bin, d.held = np.array(bins, np.int64), np.cumsum(mass)
+    d.held[-1] = 1.0
+    whole = locate(d, 1, np.array([0.9]))
+    for k in (0, 17, len(bins) - 1):
+        lat, lng = h3.cell_to_latlng(bins[k])
+        found = probe(whole, np.array([lat]), np.array([lng]))
+        expected = (1 - SHARE) * mass[k] / h3.cell_area(bins[k], "m^2")
+        assert found.log_density[0] == pytest.approx(math.log(expected), abs=0.05)
 
 
 def test_no_place_is_no_number() -> None:
