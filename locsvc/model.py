@@ -35,6 +35,14 @@ class PositioningMethod(enum.IntEnum):
     MANUAL = 7
 
 
+class Platform(enum.IntEnum):
+    """Whose software a device runs."""
+
+    UNSPECIFIED = 0
+    ANDROID = 1
+    IOS = 2
+
+
 class ClassOfService(enum.IntEnum):
     """What kind of line a number is (NENA class of service)."""
 
@@ -127,6 +135,7 @@ class Reason(enum.IntEnum):
     DEPENDENT = 13
     INVALID = 14
     UNINFORMATIVE = 15
+    UNKNOWN_METHOD = 16
 
 
 class CellFallback(enum.IntEnum):
@@ -345,6 +354,7 @@ class DeviceReport:
     vertical_uncertainty_m: float | None = None
     floor: str = ""
     raw: RawMessage | None = None
+    platform: Platform = Platform.UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True)

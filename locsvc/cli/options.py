@@ -191,7 +191,7 @@ def _whole(text: str, what: str) -> int | None:
 
 
 class DeviceType(click.ParamType):  # type: ignore[type-arg]  # not generic in click 8.1
-    """`LAT,LON,RADIUS` and then `confidence=` and `method=`."""
+    """`LAT,LON,RADIUS` and then `confidence=`, `method=` and `platform=`."""
 
     name = "LAT,LON,RADIUS"
 
@@ -203,16 +203,26 @@ class DeviceType(click.ParamType):  # type: ignore[type-arg]  # not generic in c
         more = dict(part.strip().split("=", 1) for part in str(value).split(",") if "=" in part)
         if not 2 <= len(plain) <= 3:
             self.fail(f"{value!r} is not a report: write LAT,LON,RADIUS, as 52.4677,-8.3347,30", param, ctx)
-        if not set(more) <= {"confidence", "method"}:
-            self.fail(f"{value!r}: after the radius come confidence= and method=", param, ctx)
-        method = more.get("method", "unspecified").upper()
-        if method not in model.PositioningMethod.__members__:
-            names = ", ".join(name.lower() for name in model.PositioningMethod.__members__)
-            self.fail(f"method {method.lower()!r} is none of {names}", param, ctx)
+        if not set(more) <= {"confidence", "method", "platform"}:
+            self.fail(f"{value!r}: after the radius come confidence=, method= and platform=", param, ctx)
+        chosen = {}
+        for key, members in (
+            ("method", model.PositioningMethod.__members__),
+            ("platform", model.Platform.__members__),
+        ):
+            chosen[key] = more.get(key, "unspecified").upper()
+            if chosen[key] not in members:
+                names = ", ".join(name.lower() for name in members)
+                self.fail(f"{key} {chosen[key].lower()!r} is none of {names}", param, ctx)
         place = place_of(plain[0], plain[1])
         shape = model.Circle(place, number_of(plain[2], "radius")) if len(plain) > 2 else model.Point(place)
         confidence = number_of(more["confidence"], "confidence") if "confidence" in more else None
-        return model.DeviceReport(shape, confidence, model.PositioningMethod[method])
+        return model.DeviceReport(
+            shape,
+            confidence,
+            model.PositioningMethod[chosen["method"]],
+            platform=model.Platform[chosen["platform"]],
+        )
 
 
 class ConfidenceType(click.ParamType):  # type: ignore[type-arg]  # not generic in click 8.1

@@ -33,7 +33,7 @@ from locsvc.fusion.densities import (
     Densities,
     Family,
 )
-from locsvc.fusion.parameters import LINE_KINDS
+from locsvc.fusion.parameters import LINE_KINDS, DeviceColumns
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -72,36 +72,36 @@ class Claims:
 class EllipseClaims(Claims):
     """Circles and ellipses of devices.
 
-    sigma_major_m, sigma_minor_m as claimed (NaN: unknown), orientation_deg of the major axis, method int64
-    (PositioningMethod).
+    sigma_major_m, sigma_minor_m as claimed (NaN: unknown), orientation_deg of the major axis, kind int64 (row of
+    DEVICE_KINDS).
     """
 
     sigma_major_m: Floats
     sigma_minor_m: Floats
     orientation_deg: Floats
-    method: Ints
+    kind: Ints
 
 
 @dataclass(slots=True)
 class BandClaims(Claims):
-    """Arc bands of devices: inner_m, outer_m, azimuth_deg of the middle, half_opening_deg, confidence, method."""
+    """Arc bands of devices: inner_m, outer_m, azimuth_deg of the middle, half_opening_deg, confidence, kind."""
 
     inner_m: Floats
     outer_m: Floats
     azimuth_deg: Floats
     half_opening_deg: Floats
     confidence: Floats
-    method: Ints
+    kind: Ints
 
 
 @dataclass(slots=True)
 class PolygonClaims(Claims):
-    """Polygons of devices: corners (v,) metres from the centre, first_corner, corners int64, confidence, method."""
+    """Polygons of devices: corners (v,) metres from the centre, first_corner, corners int64, confidence, kind."""
 
     first_corner: Ints
     corners: Ints
     confidence: Floats
-    method: Ints
+    kind: Ints
     corner_e_m: Floats
     corner_n_m: Floats
 
@@ -157,16 +157,12 @@ class Movement(NamedTuple):
 
 
 class _Widths(NamedTuple):
-    """Widths of devices' reports by method, and limits for all of them."""
+    """Widths of devices' reports by kind, and limits for all of them."""
 
-    core_factor: Floats
-    tail_factor: Floats
-    tail_weight: Floats
-    outlier_share: Floats
-    outlier_scale_m: Floats
-    unknown_radius_m: Floats
+    device: DeviceColumns
     least_sigma_m: float
     unknown_outlier_share: float
+    pivot_m: float
 
 
 def movement_of(p: Parameters) -> Movement:
@@ -175,16 +171,7 @@ def movement_of(p: Parameters) -> Movement:
 
 
 def _widths(p: Parameters) -> _Widths:
-    return _Widths(
-        p.device_core_factor,
-        p.device_tail_factor,
-        p.device_tail_weight,
-        p.device_outlier_share,
-        p.device_outlier_scale_m,
-        p.device_unknown_radius_m,
-        p.device_limits["least_sigma_m"],
-        p.device_limits["unknown_outlier_share"],
-    )
+    return _Widths(p.device, *(p.device_limits[name] for name in _Widths._fields[1:]))
 
 
 def made_of(
@@ -257,14 +244,25 @@ def of_ellipses(claims: EllipseClaims, p: Parameters) -> Made:
     component, piece = np.zeros((6 * n, len(COMPONENT_COLUMNS))), np.empty(6 * n, np.int64)
     share, scale = np.empty(n), np.empty(n)
     sigmas = np.stack((claims.sigma_major_m, claims.sigma_minor_m, claims.orientation_deg, claims.age_s))
-    count = _put_ellipses(sigmas, claims.method, _widths(p), movement_of(p), component, piece, share, scale)
+    count = _put_ellipses(sigmas, claims.kind, _widths(p), movement_of(p), component, piece, share, scale)
     return made_of(claims, share, scale, piece[:count], component[:count])
+
+
+@inlined
+def _grown_share(share: float, log_odds: float) -> float:
+    """The share with its log odds changed.
+
+    >>> round(_grown_share(0.5, math.log(3.0)), 9)
+    0.75
+    """
+    odds = share / (1.0 - share) * math.exp(log_odds)
+    return odds / (1.0 + odds)
 
 
 @compiled
 def _put_ellipses(
     sigmas: Floats,
-    method: Ints,
+    kind: Ints,
     w: _Widths,
     t: Movement,
     component: Floats,
@@ -275,19 +273,29 @@ def _put_ellipses(
     """Writes the components of ellipses (4, n): half axes of one sigma, orientation, age; their number."""
     count = 0
     vehicle_weight = 1.0 - t.still_weight - t.walking_weight
-    for i in range(len(method)):
-        m = method[i]
+    d = w.device
+    for i in range(len(kind)):
+        k = kind[i]
         major, minor, axis, age = sigmas[0, i], sigmas[1, i], sigmas[2, i], sigmas[3, i]
         known = not math.isnan(major)
         if not known:
             # The wide radius assumed for an unknown one is meant at 95 %: 2.4477 sigma.
-            major = minor = w.unknown_radius_m[m] / math.sqrt(-2.0 * math.log(0.05))
+            major = minor = d.unknown_radius_m[k] / math.sqrt(-2.0 * math.log(0.05))
         # A radius at a confidence of nearly 0 says nothing: as wide as the globe is wide enough.
         major = min(max(major, w.least_sigma_m), MOST_SIGMA_M)
         minor = min(max(minor, w.least_sigma_m), MOST_SIGMA_M)
+        size = min(max(math.sqrt(major * minor), d.fitted_from_m[k]), d.fitted_to_m[k])
+        e_folds = math.log(size / w.pivot_m)
+        core = d.core_factor[k] * math.exp((d.core_exponent[k] - 1.0) * e_folds)
+        tail = d.tail_factor[k] * math.exp((d.tail_exponent[k] - 1.0) * e_folds)
+        wrong = _grown_share(d.outlier_share[k], d.outlier_slope[k] * e_folds)
+        if not known:
+            # An assumed width is no claim that could be too wide.
+            core, tail = 1.0, max(tail / core, 1.0)
+            wrong = max(d.outlier_share[k], w.unknown_outlier_share)
         for part in range(2):
-            weight = w.tail_weight[m] if part else 1.0 - w.tail_weight[m]
-            factor = w.tail_factor[m] if part else w.core_factor[m]
+            weight = d.tail_weight[k] if part else 1.0 - d.tail_weight[k]
+            factor = tail if part else core
             for way in range(3 if age > t.fresh_s else 1):
                 chance, speed = 1.0, 0.0
                 if age > t.fresh_s:
@@ -298,9 +306,8 @@ def _put_ellipses(
                     put_gaussian(component[count], weight * chance, major * factor, minor * factor, axis, moved)
                     piece[count] = i
                     count += 1
-        wrong = w.outlier_share[m] if known else max(w.outlier_share[m], w.unknown_outlier_share)
         share[i] = aged_share(wrong, age, t)
-        scale_m[i] = max(w.outlier_scale_m[m], 3.0 * major)
+        scale_m[i] = max(d.outlier_scale_m[k], 3.0 * major)
     return count
 
 
@@ -325,7 +332,7 @@ def of_bands(claims: BandClaims, p: Parameters) -> Made:
     """Arc bands, with soft edges."""
     n = len(claims.call)
     soft = p.device_limits["shape_soft_share"]
-    share = _shape_share(p.device_outlier_share[claims.method], claims.confidence)
+    share = _shape_share(p.device.outlier_share[claims.kind], claims.confidence)
     moved = np.empty(n)
     _age(share, claims.age_s, movement_of(p), moved)
     width = np.hypot((claims.outer_m - claims.inner_m) * soft / 4, moved)
@@ -335,7 +342,7 @@ def of_bands(claims: BandClaims, p: Parameters) -> Made:
     component[:, INNER_SOFT] = component[:, OUTER_SOFT] = np.maximum(width, 1.0)
     component[:, AZIMUTH], component[:, HALF_OPENING] = claims.azimuth_deg, claims.half_opening_deg
     component[:, OPENING_SOFT] = np.maximum(claims.half_opening_deg * soft / 4, 0.5)
-    scale = np.maximum(p.device_outlier_scale_m[claims.method], claims.outer_m)
+    scale = np.maximum(p.device.outlier_scale_m[claims.kind], claims.outer_m)
     return made_of(claims, share, scale, np.arange(n), component)
 
 
@@ -354,12 +361,12 @@ def of_polygons(claims: PolygonClaims, p: Parameters) -> Made:
     component[:, FAMILY], component[:, WEIGHT], component[:, HALF_OPENING] = _POLYGON, 1.0, 180.0
     # The support of any component is read from its outer radius; for a polygon it is the farthest corner.
     component[:, OUTER] = reach
-    share = _shape_share(p.device_outlier_share[claims.method], claims.confidence)
+    share = _shape_share(p.device.outlier_share[claims.kind], claims.confidence)
     moved = np.empty(n)
     _age(share, claims.age_s, movement_of(p), moved)
     component[:, INNER_SOFT] = component[:, OUTER_SOFT] = np.maximum(np.hypot(edge, moved), 1.0)
     component[:, FIRST_ROW], component[:, ROWS] = claims.first_corner, claims.corners
-    scale = np.maximum(p.device_outlier_scale_m[claims.method], 2 * reach)
+    scale = np.maximum(p.device.outlier_scale_m[claims.kind], 2 * reach)
     corner = np.stack((claims.corner_e_m, claims.corner_n_m), axis=1)
     return made_of(claims, share, scale, np.arange(n), component, corner)
 

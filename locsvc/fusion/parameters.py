@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from locsvc.errors import ConfigError
-from locsvc.model import CellFallback, ClassOfService, Placement, PositioningMethod, Radio
+from locsvc.model import CellFallback, ClassOfService, Placement, Platform, PositioningMethod, Radio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 METHODS = tuple(m.name.lower() for m in PositioningMethod)
+# Tables of [device]: a method of an unknown platform, then of each platform. One that is absent is the method's own.
+DEVICE_KINDS = tuple(
+    method if platform is Platform.UNSPECIFIED else f"{method}_{platform.name.lower()}"
+    for platform in Platform
+    for method in METHODS
+)
 # Which table of [line] a class of service takes.
 LINE_KINDS = ("fixed", "campus", "off_premises", "voip", "nomadic", "mobile", "mast", "fix")
 _C = ClassOfService
@@ -53,17 +59,34 @@ MOVING_KINDS = frozenset({"nomadic", "mobile"})
 _STEPS = ("sector", "centroid", "physical_identity", "site", "area", "network", "country")
 
 
+class DeviceColumns(NamedTuple):
+    """How far the truth is from what devices claim, by DEVICE_KINDS.
+
+    With x the claimed standard deviation over the pivot, within `fitted_from_m` to `fitted_to_m`: the core is
+    `core_factor * x ** (core_exponent - 1)` claims wide, the tail likewise; log odds of the outlier share grow by
+    `outlier_slope` for each e-fold of x.
+    """
+
+    unstated_confidence: Floats
+    core_factor: Floats
+    core_exponent: Floats
+    tail_factor: Floats
+    tail_exponent: Floats
+    tail_weight: Floats
+    outlier_share: Floats
+    outlier_slope: Floats
+    outlier_scale_m: Floats
+    fitted_from_m: Floats
+    fitted_to_m: Floats
+    unknown_radius_m: Floats
+
+
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Arrays are indexed by the value of `PositioningMethod`, `Radio`, `CellFallback`, `Placement` or LINE_KINDS."""
+    """Arrays are indexed by `device_kind`, or the value of `Radio`, `CellFallback`, `Placement` or LINE_KINDS."""
 
     version: str
-    device_core_factor: Floats
-    device_tail_factor: Floats
-    device_tail_weight: Floats
-    device_outlier_share: Floats
-    device_outlier_scale_m: Floats
-    device_unknown_radius_m: Floats
+    device: DeviceColumns
     device_limits: Mapping[str, float]
     cell_default_range_m: Floats
     cell_longest_range_m: Floats
@@ -95,12 +118,7 @@ class Parameters:
         try:
             return Parameters(
                 version=str(values["version"]),
-                device_core_factor=_column(values["device"], METHODS, "core_factor"),
-                device_tail_factor=_column(values["device"], METHODS, "tail_factor"),
-                device_tail_weight=_column(values["device"], METHODS, "tail_weight"),
-                device_outlier_share=_column(values["device"], METHODS, "outlier_share"),
-                device_outlier_scale_m=_column(values["device"], METHODS, "outlier_scale_m"),
-                device_unknown_radius_m=_column(values["device"], METHODS, "unknown_radius_m"),
+                device=_device(values["device"]),
                 device_limits=_numbers(values["device_limits"]),
                 cell_default_range_m=_column(values["cell"], radios, "default_range_m"),
                 cell_longest_range_m=_column(values["cell"], radios, "longest_range_m"),
@@ -126,9 +144,26 @@ def _column(tables: Mapping[str, Any], names: list[str | None] | tuple[str, ...]
     return np.array([float(tables[n or first][key]) for n in names])
 
 
+def _device(tables: Mapping[str, Any]) -> DeviceColumns:
+    """The columns of devices; a kind without a table takes its method's."""
+    names = [kind if kind in tables else METHODS[i % len(METHODS)] for i, kind in enumerate(DEVICE_KINDS)]
+    return DeviceColumns(*(_column(tables, names, key) for key in DeviceColumns._fields))
+
+
+def device_kind(method: npt.NDArray[np.int64], platform: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Row of DEVICE_KINDS, (n,) int64, of values of `PositioningMethod` and `Platform`.
+
+    >>> DEVICE_KINDS[device_kind(np.array([4]), np.array([2]))[0]]
+    'fused_ios'
+    """
+    return method + len(METHODS) * platform
+
+
 def _numbers(table: Mapping[str, Any]) -> dict[str, float]:
     return {k: float(v) for k, v in table.items()}
 
 
 assert tuple(ClassOfService) == tuple(range(len(ClassOfService)))  # noqa: S101 - arrays are indexed by value
 assert tuple(Radio) == tuple(range(len(Radio)))  # noqa: S101
+assert tuple(PositioningMethod) == tuple(range(len(PositioningMethod)))  # noqa: S101
+assert tuple(Platform) == tuple(range(len(Platform)))  # noqa: S101

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from locsvc.fusion.claims import BandClaims, EllipseClaims, Made, PolygonClaims, of_bands, of_ellipses, of_polygons
+from locsvc.fusion.parameters import device_kind
 from locsvc.geo import NULL_DEG
 from locsvc.model import PositioningMethod, Reason, WarningCode
 from locsvc.resolver.table import FORM_BAND, FORM_ELLIPSE, FORM_NONE, FORM_POINT, FORM_POLYGON
+from locsvc.units import UNSTATED_CONFIDENCE
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -44,6 +46,7 @@ class _Fixes:
     fourth: Floats
     confidence: Floats
     method: Ints
+    platform: Ints
     age_s: Floats
     without_size: Bools
 
@@ -83,10 +86,12 @@ def claim_reports(table: EvidenceTable, slots: Slots, notes: Notes, parameters: 
         fixes, again = _counted_once(fixes, slots, notes)
         derived = has_cells[fixes.call] & (fixes.method == PositioningMethod.CELL)
         exponent = np.where(again, parameters.dependence["same_method_exponent"], 1.0)
-        _depends(fixes.slot[again], slots)
+        _because(fixes.slot[again], Reason.DEPENDENT, slots)
     exponent = np.where(derived, np.minimum(exponent, parameters.dependence["derived_exponent"]), exponent)
-    _depends(fixes.slot[derived], slots)
+    _because(fixes.slot[derived], Reason.DEPENDENT, slots)
     slots.placed[fixes.slot] = True
+    pooled = fixes.slot[fixes.method == PositioningMethod.UNSPECIFIED]
+    _because(pooled, Reason.UNKNOWN_METHOD, slots)
     return Reported(_made(fixes, exponent, table.corners, parameters), near[0], near[1])
 
 
@@ -120,8 +125,8 @@ def _usable(table: EvidenceTable, slots: Slots, notes: Notes) -> _Fixes:
             "device_report.shape",
         )
     every = _Fixes(
-        slot, slots.call[slot], form, lat, lng, r[4], r[5], r[6], r[7], r[8], r[9].astype(np.int64), slots.age_s[slot],
-        without_size,
+        slot, slots.call[slot], form, lat, lng, r[4], r[5], r[6], r[7], r[8], r[9].astype(np.int64),
+        r[10].astype(np.int64), slots.age_s[slot], without_size,
     )  # fmt: skip
     return every if place.all() else every.take(place)
 
@@ -143,7 +148,8 @@ def _counted_once(fixes: _Fixes, slots: Slots, notes: Notes) -> tuple[_Fixes, Bo
             fixes.form,
             -fixes.confidence,
             fixes.method,
-            # A method that is told goes before one that is not.
+            # A method and a platform that are told go before those that are not.
+            fixes.platform == 0,
             fixes.method == PositioningMethod.UNSPECIFIED,
             fixes.longitude_deg,
             fixes.latitude_deg,
@@ -179,8 +185,8 @@ def _first_of_equal(keys: tuple[npt.NDArray[np.generic], ...]) -> tuple[Bools, I
     return first != np.arange(n), first
 
 
-def _depends(slot: Ints, slots: Slots) -> None:
-    slots.reason[slot] = np.where(slots.reason[slot] == 0, int(Reason.DEPENDENT), slots.reason[slot])
+def _because(slot: Ints, reason: Reason, slots: Slots) -> None:
+    slots.reason[slot] = np.where(slots.reason[slot] == 0, int(reason), slots.reason[slot])
 
 
 def _made(fixes: _Fixes, exponent: Floats, corners: Floats, parameters: Parameters) -> list[Made]:
@@ -200,18 +206,21 @@ def _made(fixes: _Fixes, exponent: Floats, corners: Floats, parameters: Paramete
 
 
 def _of_ellipses(f: _Fixes, exponent: Floats, _corners: Floats, parameters: Parameters) -> Made:
-    k = np.sqrt(-2.0 * np.log1p(-f.confidence))
+    kind = device_kind(f.method, f.platform)
+    confidence = np.where(np.isnan(f.confidence), parameters.device.unstated_confidence[kind], f.confidence)
+    k = np.sqrt(-2.0 * np.log1p(-confidence))
     major = np.where(f.without_size, np.nan, f.first / k)
     minor = np.where(f.without_size, np.nan, f.second / k)
     axis = np.where(f.without_size, 0.0, f.third)
     common = (f.call, f.slot, f.latitude_deg, f.longitude_deg, f.age_s, exponent)
-    return of_ellipses(EllipseClaims(*common, major, minor, axis, f.method), parameters)
+    return of_ellipses(EllipseClaims(*common, major, minor, axis, kind), parameters)
 
 
 def _of_bands(f: _Fixes, exponent: Floats, _corners: Floats, parameters: Parameters) -> Made:
     half = np.where(f.fourth >= WHOLE_CIRCLE_DEG, 180.0, f.fourth / 2)
     common = (f.call, f.slot, f.latitude_deg, f.longitude_deg, f.age_s, exponent)
-    claims = BandClaims(*common, f.first, f.second, f.third + f.fourth / 2, half, f.confidence, f.method)
+    kind = device_kind(f.method, f.platform)
+    claims = BandClaims(*common, f.first, f.second, f.third + f.fourth / 2, half, _stated(f), kind)
     return of_bands(claims, parameters)
 
 
@@ -222,5 +231,11 @@ def _of_polygons(f: _Fixes, exponent: Floats, corners: Floats, parameters: Param
     common = (f.call, f.slot, f.latitude_deg, f.longitude_deg, f.age_s, exponent)
     first = np.cumsum(count) - count
     outline = corners[rows]
-    claims = PolygonClaims(*common, first, count, f.confidence, f.method, outline[:, 0], outline[:, 1])
+    kind = device_kind(f.method, f.platform)
+    claims = PolygonClaims(*common, first, count, _stated(f), kind, outline[:, 0], outline[:, 1])
     return of_polygons(claims, parameters)
+
+
+def _stated(f: _Fixes) -> Floats:
+    """The confidence, (n,), of shapes that are meant as they are drawn."""
+    return np.where(np.isnan(f.confidence), UNSTATED_CONFIDENCE, f.confidence)

@@ -43,6 +43,7 @@ _PLACED = {
     Reason.CONFLICTS: "excluded by the other evidence",
     Reason.STALE: "older than the newest evidence by minutes: widened for movement",
     Reason.DEPENDENT: "derived from or alike to another piece: counted with less weight",
+    Reason.UNKNOWN_METHOD: "agrees; how it was found is not told: taken as wide as all methods together are",
     Reason.UNKNOWN_UNCERTAINTY: "states no uncertainty: a wide one was assumed",
     Reason.NOMADIC_LINE: "a line that may be used elsewhere: little weight",
     Reason.UNINFORMATIVE: "agrees, but far less precise than the others",
@@ -126,6 +127,7 @@ _NOMADIC, _DEPENDENT, _UNKNOWN_UNCERTAINTY = (
     int(Reason.DEPENDENT),
     int(Reason.UNKNOWN_UNCERTAINTY),
 )
+_UNKNOWN_METHOD = int(Reason.UNKNOWN_METHOD)
 _INVALID, _CONFLICTS, _STALE = int(Reason.INVALID), int(Reason.CONFLICTS), int(Reason.STALE)
 _UNINFORMATIVE, _AGREES = int(Reason.UNINFORMATIVE), int(Reason.AGREES)
 _ASIDE, _DOWN, _USED = int(Disposition.SET_ASIDE), int(Disposition.DOWN_WEIGHTED), int(Disposition.USED)
@@ -164,7 +166,7 @@ def _judge(
             disposition[s] = _DOWN
         else:
             disposition[s] = _USED
-            if known[s] == 0:
+            if known[s] == 0 or (known[s] == _UNKNOWN_METHOD and share < UNINFORMATIVE_SHARE):
                 reason[s] = _UNINFORMATIVE if share < UNINFORMATIVE_SHARE else _AGREES
 
 

@@ -182,13 +182,14 @@ def _completed(piece: Evidence, report: DeviceReport) -> EvidenceContent | None:
     if not isinstance(content, DeviceReport):
         return content
     unknown = PositioningMethod.UNSPECIFIED
-    if report.confidence is None and report.method is unknown and not report.floor:
+    if report.confidence is None and report.method is unknown and not report.floor and not report.platform:
         return content
     return replace(
         content,
         confidence=report.confidence if content.confidence is None else content.confidence,
         method=report.method if content.method is unknown else content.method,
         floor=content.floor or report.floor,
+        platform=content.platform or report.platform,
     )
 
 

@@ -52,7 +52,7 @@ CORNERS_OF_AN_AREA = 3
 FORM_NONE, FORM_POINT, FORM_ELLIPSE, FORM_BAND, FORM_POLYGON = range(5)
 
 # first, second, third: half axes and orientation of an ellipse; inner and outer radius and start angle of a band (its
-# opening angle is `fourth`); reach, first corner and number of corners of a polygon.
+# opening angle is `fourth`); reach, first corner and number of corners of a polygon. confidence: NaN for not stated.
 REPORT_COLUMNS = (
     "slot",
     "form",
@@ -64,6 +64,7 @@ REPORT_COLUMNS = (
     "fourth",
     "confidence",
     "method",
+    "platform",
 )
 # serving: row of the scan's serving cell, -1 for none; numbers that are not known are -1, the timing advance NaN.
 CELL_COLUMNS = (
@@ -200,7 +201,7 @@ class TableBuilder:
         shape = report.shape
         raw_left = shape is None and report.raw is not None
         slot = self.slot(call, _DEVICE, name, "", observed_at, _INVALID if raw_left else 0)
-        confidence = report.confidence or UNSTATED_CONFIDENCE
+        confidence = report.confidence or NAN
         if type(shape) is Circle:
             c = shape.center
             row: tuple[float, ...] = (
@@ -218,9 +219,9 @@ class TableBuilder:
             row = (FORM_NONE, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
         else:
             row = self._form(shape)
-        self.reports.extend((slot, *row, confidence, report.method))
+        self.reports.extend((slot, *row, confidence, report.method, report.platform))
         if report.altitude_m is not None or isinstance(shape, Sphere | Ellipsoid | Prism):
-            self._height(slot, report, shape, confidence)
+            self._height(slot, report, shape, report.confidence or UNSTATED_CONFIDENCE)
 
     def _form(self, shape: Shape) -> tuple[float, ...]:
         if isinstance(shape, Polygon | Prism):

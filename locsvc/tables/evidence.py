@@ -25,7 +25,6 @@ from locsvc.resolver.table import (
     LineAsked,
 )
 from locsvc.tables.rows import Cells, Ints, Rows
-from locsvc.units import UNSTATED_CONFIDENCE
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -149,9 +148,7 @@ def _reports(rows: Rows, fixed: Bools, slot: Ints) -> Floats:
     reports[:, 0], reports[:, 1] = slot, np.where(sized, FORM_ELLIPSE, FORM_POINT)
     reports[:, 2], reports[:, 3] = rows.latitude_deg[fixed], rows.longitude_deg[fixed]
     reports[:, 4] = reports[:, 5] = np.where(sized, radius, 0.0)
-    stated = rows.confidence[fixed]
-    reports[:, 8] = np.where(np.isnan(stated), UNSTATED_CONFIDENCE, stated)
-    reports[:, 9] = rows.method[fixed]
+    reports[:, 8], reports[:, 9], reports[:, 10] = rows.confidence[fixed], rows.method[fixed], rows.platform[fixed]
     return reports
 
 
@@ -217,8 +214,8 @@ def _pieces(rows: Rows, i: int, rank: int, first_neighbour: int) -> list[model.E
     if not (np.isnan(lat) or np.isnan(lng)):
         center = model.LatLng(lat, lng)
         shape = model.Point(center) if np.isnan(radius) else model.Circle(center, radius)
-        method = model.PositioningMethod(int(rows.method[i]))
-        report = model.DeviceReport(shape, None if np.isnan(stated) else stated, method)
+        method, platform = model.PositioningMethod(int(rows.method[i])), model.Platform(int(rows.platform[i]))
+        report = model.DeviceReport(shape, None if np.isnan(stated) else stated, method, platform=platform)
         pieces.append(model.Evidence(report, name_of(DEVICE, rank), observed_at=t))
     text = None if rows.aml is None else rows.aml[i]
     if text is not None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from locsvc.formats import ranges
-from locsvc.model import PositioningMethod, Radio
+from locsvc.model import Platform, PositioningMethod, Radio
 from locsvc.tables import columns as c
 from locsvc.tables.columns import Floats, Refusals
 
@@ -30,6 +30,7 @@ _METHODS: Final = {
     "WLAN": int(PositioningMethod.WIFI),
     "UNKNOWN": 0,
 }
+_PLATFORMS: Final = {p.name: int(p) for p in Platform}
 _MOST_OF = {
     "area": np.array(ranges.MAX_AREA, np.float64),
     "cell": np.array(ranges.MAX_CELL, np.float64),
@@ -48,12 +49,21 @@ def radio_of(text: str) -> int | None:
 
 
 def method_of(text: str) -> int | None:
-    """The number of a positioning method's name; what stands behind a slash is a platform's own.
+    """The number of a positioning method's name; what stands behind a slash is the platform, and what it was asked for.
 
     >>> method_of("gps"), method_of("fused/android/balanced"), method_of("dowsing")
     (1, 4, None)
     """
     return _METHODS.get(text.upper().split("/")[0])
+
+
+def platform_of(text: str) -> int:
+    """The number of the platform that stands behind a method's first slash; 0 for none, or one that is not known.
+
+    >>> platform_of("fused/android/balanced"), platform_of("wifi/iOS"), platform_of("gps")
+    (1, 2, 0)
+    """
+    return _PLATFORMS.get(text.upper().partition("/")[2].split("/")[0], 0)
 
 
 @dataclass(slots=True)
@@ -94,6 +104,7 @@ class Rows:
     radius_m: Floats
     confidence: Floats
     method: Ints
+    platform: Ints
     number: list[str | None] | None
     aml: list[str | None] | None
     refusals: Refusals
@@ -122,6 +133,7 @@ def read_rows(batch: pa.RecordBatch) -> Rows:
         c.within(of("radius_m"), "radius_m", told, 0, ranges.MAX_LENGTH_M),
         c.fractions(of("reported_confidence"), "reported_confidence", told),
         c.codes(of("method"), "method", told, method_of, "is no positioning method"),
+        c.codes(of("method"), "method", Refusals(), platform_of, ""),
         _called_from(given.get("calling_number"), told),
         _messages(given.get("aml"), told),
         told,

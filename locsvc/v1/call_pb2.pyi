@@ -98,6 +98,30 @@ POSITIONING_METHOD_MANUAL: PositioningMethod.ValueType  # 7
 """Entered by a person."""
 Global___PositioningMethod: _TypeAlias = PositioningMethod  # noqa: Y015
 
+class _Platform:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PlatformEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Platform.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PLATFORM_UNSPECIFIED: _Platform.ValueType  # 0
+    """Not given."""
+    PLATFORM_ANDROID: _Platform.ValueType  # 1
+    """Android: a radius of 68 %, as its makers state."""
+    PLATFORM_IOS: _Platform.ValueType  # 2
+    """iOS."""
+
+class Platform(_Platform, metaclass=_PlatformEnumTypeWrapper):
+    """Whose software the device runs: what a claimed radius holds differs between them."""
+
+PLATFORM_UNSPECIFIED: Platform.ValueType  # 0
+"""Not given."""
+PLATFORM_ANDROID: Platform.ValueType  # 1
+"""Android: a radius of 68 %, as its makers state."""
+PLATFORM_IOS: Platform.ValueType  # 2
+"""iOS."""
+Global___Platform: _TypeAlias = Platform  # noqa: Y015
+
 @_typing.final
 class Call(_message.Message):
     """One emergency call."""
@@ -320,8 +344,11 @@ class DeviceReport(_message.Message):
     VERTICAL_UNCERTAINTY_M_FIELD_NUMBER: _builtins.int
     FLOOR_FIELD_NUMBER: _builtins.int
     RAW_FIELD_NUMBER: _builtins.int
+    PLATFORM_FIELD_NUMBER: _builtins.int
     confidence: _builtins.float
-    """Probability that the caller is inside the shape, above 0 to below 1. Absent: 0.95 (RFC 7459)."""
+    """Probability that the caller is inside the shape, above 0 to below 1. Absent: what such claims hold as measured, by
+    method and platform, for circles and ellipses; 0.95 for other shapes (RFC 7459).
+    """
     method: Global___PositioningMethod.ValueType
     """How it was found."""
     altitude_m: _builtins.float
@@ -330,6 +357,8 @@ class DeviceReport(_message.Message):
     """Half height at `confidence`, metres, above 0. Absent or 0 means "unknown"."""
     floor: _builtins.str
     """Floor as the source named it. Empty means "unknown"."""
+    platform: Global___Platform.ValueType
+    """Whose software the device runs."""
     @_builtins.property
     def shape(self) -> _geometry_pb2.Shape:
         """Where. Absent, 0,0 or without a radius means "unknown" and costs a warning."""
@@ -338,7 +367,7 @@ class DeviceReport(_message.Message):
     def raw(self) -> Global___RawMessage:
         """The message as it came, to be read by the service. It may hold several pieces, and cells or a line record as well as
         shapes: each becomes a piece named "evidence_id/part". The shape above then counts only when the message cannot be
-        read or says no place; confidence, method and floor only where the message states none. Absent: the report is made
+        read or says no place; confidence, method, floor and platform only where the message states none. Absent: the report is made
         of the fields above alone.
         """
 
@@ -352,10 +381,11 @@ class DeviceReport(_message.Message):
         vertical_uncertainty_m: _builtins.float | None = ...,
         floor: _builtins.str = ...,
         raw: Global___RawMessage | None = ...,
+        platform: Global___Platform.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_altitude_m", b"_altitude_m", "_confidence", b"_confidence", "_vertical_uncertainty_m", b"_vertical_uncertainty_m", "altitude_m", b"altitude_m", "confidence", b"confidence", "raw", b"raw", "shape", b"shape", "vertical_uncertainty_m", b"vertical_uncertainty_m"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_altitude_m", b"_altitude_m", "_confidence", b"_confidence", "_vertical_uncertainty_m", b"_vertical_uncertainty_m", "altitude_m", b"altitude_m", "confidence", b"confidence", "floor", b"floor", "method", b"method", "raw", b"raw", "shape", b"shape", "vertical_uncertainty_m", b"vertical_uncertainty_m"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_altitude_m", b"_altitude_m", "_confidence", b"_confidence", "_vertical_uncertainty_m", b"_vertical_uncertainty_m", "altitude_m", b"altitude_m", "confidence", b"confidence", "floor", b"floor", "method", b"method", "platform", b"platform", "raw", b"raw", "shape", b"shape", "vertical_uncertainty_m", b"vertical_uncertainty_m"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__altitude_m: _TypeAlias = _typing.Literal["altitude_m"]  # noqa: Y015
     _WhichOneofArgType__altitude_m: _TypeAlias = _typing.Literal["_altitude_m", b"_altitude_m"]  # noqa: Y015

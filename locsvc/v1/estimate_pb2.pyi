@@ -144,6 +144,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """A field is out of range."""
     REASON_UNINFORMATIVE: _Reason.ValueType  # 15
     """Far less precise than the others: it changes nothing."""
+    REASON_UNKNOWN_METHOD: _Reason.ValueType  # 16
+    """Agrees with the answer; its method is not given, so it was taken as wide as reports of all methods together are."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a piece of evidence counted as it did."""
@@ -180,6 +182,8 @@ REASON_INVALID: Reason.ValueType  # 14
 """A field is out of range."""
 REASON_UNINFORMATIVE: Reason.ValueType  # 15
 """Far less precise than the others: it changes nothing."""
+REASON_UNKNOWN_METHOD: Reason.ValueType  # 16
+"""Agrees with the answer; its method is not given, so it was taken as wide as reports of all methods together are."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 class _CellFallback:

@@ -64,8 +64,10 @@ def too_sure(parameters: Parameters, by: float) -> Parameters:
     """A calibration whose widths are too small by a factor."""
     return replace(
         parameters,
-        device_core_factor=parameters.device_core_factor * by,
-        device_tail_factor=parameters.device_tail_factor * by,
+        device=parameters.device._replace(
+            core_factor=parameters.device.core_factor * by,
+            tail_factor=parameters.device.tail_factor * by,
+        ),
         cell_shape={k: v * by if k.endswith("_factor") else v for k, v in parameters.cell_shape.items()},
     )
 

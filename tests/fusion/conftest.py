@@ -20,12 +20,16 @@ def parameters() -> Parameters:
 @pytest.fixture(scope="session")
 def pure(parameters: Parameters) -> Parameters:
     """Claims are taken at their word: no tails, hardly an outlier."""
-    methods = np.ones_like(parameters.device_core_factor)
+    kinds = np.ones_like(parameters.device.core_factor)
     return replace(
         parameters,
-        device_core_factor=methods,
-        device_tail_weight=0 * methods,
-        device_outlier_share=1e-9 * methods,
+        device=parameters.device._replace(
+            core_factor=kinds,
+            core_exponent=kinds,
+            tail_weight=0 * kinds,
+            outlier_share=1e-9 * kinds,
+            outlier_slope=0 * kinds,
+        ),
         line_outlier_share=1e-9 * np.ones_like(parameters.line_outlier_share),
         step_outlier_share=1e-9 * np.ones_like(parameters.step_outlier_share),
         device_limits={**parameters.device_limits, "unknown_outlier_share": 1e-9},

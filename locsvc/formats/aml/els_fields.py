@@ -21,7 +21,7 @@ from locsvc.formats.aml.values import (
     warn_of_age,
 )
 from locsvc.formats.reading import Reading
-from locsvc.model import CellMeasurement, CellScan, Evidence, LatLng, Radio
+from locsvc.model import CellMeasurement, CellScan, Evidence, LatLng, Platform, Radio
 
 # A floor is a label as on the button of a lift; the contract takes so many characters.
 MAX_FLOOR = 128
@@ -107,7 +107,8 @@ def _fix(fields: Mapping[str, str], found: Findings, place: LatLng) -> Evidence:
     warn_of_age(found, "location_time", time_text, observed_at)
     method = method_of(found, "location_source", fields.get("location_source", ""))
     vertical = _vertical(fields, found)
-    return fix_evidence(found, place, radius_m, confidence, field, method, observed_at, vertical)
+    # The service is Android's own: no other handset sends such forms.
+    return fix_evidence(found, place, radius_m, confidence, field, method, observed_at, vertical, Platform.ANDROID)
 
 
 def _confidence(fields: Mapping[str, str], found: Findings) -> tuple[str, float | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from locsvc.formats.aml.findings import Findings
 from locsvc.formats.aml.values import ANDROID_CONFIDENCE, degrees_of, number_of
 from locsvc.geo import is_null_position
-from locsvc.model import Circle, DeviceReport, Evidence, LatLng, Point, PositioningMethod
+from locsvc.model import Circle, DeviceReport, Evidence, LatLng, Platform, Point, PositioningMethod
 
 # As the contract states them for a device report.
 LEAST_ALTITUDE_M, GREATEST_ALTITUDE_M = -500.0, 10_000.0
@@ -64,6 +64,7 @@ def fix_evidence(
     method: PositioningMethod,
     observed_at: float | None,
     vertical: tuple[float | None, float | None, str] = (None, None, ""),
+    platform: Platform = Platform.UNSPECIFIED,
 ) -> Evidence:
     """The device report; a radius whose confidence is not stated is taken at 68 %, with a warning.
 
@@ -79,6 +80,8 @@ def fix_evidence(
         How and when, Unix seconds.
     vertical
         Altitude and its uncertainty, metres, and the floor.
+    platform
+        Whose handsets alone send such messages.
 
     References
     ----------
@@ -88,5 +91,5 @@ def fix_evidence(
         found.warn(confidence_field, "", f"no confidence of the radius is stated; {ANDROID_CONFIDENCE} as Android's is")
         confidence = ANDROID_CONFIDENCE
     shape = Point(place) if radius_m is None else Circle(place, radius_m)
-    report = DeviceReport(shape, confidence if radius_m is not None else None, method, *vertical)
+    report = DeviceReport(shape, confidence if radius_m is not None else None, method, *vertical, platform=platform)
     return Evidence(report, observed_at=observed_at)

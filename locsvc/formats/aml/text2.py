@@ -26,6 +26,7 @@ from locsvc.formats.aml.values import (
     warn_of_age,
 )
 from locsvc.formats.reading import Reading
+from locsvc.model import Platform
 
 _PLMN = re.compile(r"([0-9]{3})([0-9]{2,3})")
 
@@ -50,7 +51,8 @@ def read_fields(fields: Mapping[str, str], found: Findings) -> Reading:
     method = method_of(found, "ls", fields.get("ls", ""))
     confidence = confidence_of(found, "lc", fields.get("lc", ""), percent=True)
     vertical = (*_altitude(fields.get("lz", ""), found), "")
-    return found.reading(fix_evidence(found, place, radius_m, confidence, "lc", method, observed_at, vertical))
+    fix = fix_evidence(found, place, radius_m, confidence, "lc", method, observed_at, vertical, Platform.ANDROID)
+    return found.reading(fix)
 
 
 def _observed_at(fields: Mapping[str, str], found: Findings) -> float | None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _RADIOS = tuple(model.Radio)
 _METHODS = tuple(model.PositioningMethod)
+_PLATFORMS = tuple(model.Platform)
 _CLASSES = tuple(model.ClassOfService)
 _PLACEMENTS = tuple(model.Placement)
 
@@ -163,6 +164,10 @@ def _device_report(message: call_pb2.DeviceReport, out: Violations) -> model.Dev
     if not 0 <= method < len(_METHODS):
         add(out, "method", _ENUM)
         method = 0
+    platform: int = message.platform
+    if not 0 <= platform < len(_PLATFORMS):
+        add(out, "platform", _ENUM)
+        platform = 0
     altitude_m = message.altitude_m if has("altitude_m") else None
     if altitude_m is not None and not ranges.MIN_ALTITUDE_M <= altitude_m <= ranges.MAX_ALTITUDE_M:
         add(
@@ -177,7 +182,9 @@ def _device_report(message: call_pb2.DeviceReport, out: Violations) -> model.Dev
     if len(floor) > _MAX_NAME:
         add(out, "floor", _NAME)
     raw = _raw_message(message.raw, out) if has("raw") else None
-    return model.DeviceReport(shape, confidence, _METHODS[method], altitude_m, vertical_m, floor, raw)
+    return model.DeviceReport(
+        shape, confidence, _METHODS[method], altitude_m, vertical_m, floor, raw, _PLATFORMS[platform]
+    )
 
 
 def _raw_message(message: call_pb2.RawMessage, out: Violations) -> model.RawMessage:

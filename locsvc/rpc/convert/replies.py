@@ -58,6 +58,7 @@ def _write_report(report: model.DeviceReport, message: call_pb2.DeviceReport) ->
     if report.shape is not None:
         _write_shape(report.shape, message.shape)
     message.method = report.method  # type: ignore[assignment]  # the model's enums have the contract's numbers
+    message.platform = report.platform  # type: ignore[assignment]  # as above
     message.floor = report.floor
     for name in ("confidence", "altitude_m", "vertical_uncertainty_m"):
         value = getattr(report, name)

@@ -31,6 +31,7 @@ def test_form() -> None:
             altitude_m=57.5,
             vertical_uncertainty_m=3.0,
             floor="2",
+            platform=model.Platform.ANDROID,
         ),
         observed_at=NOON_S,
     )

@@ -38,6 +38,7 @@ def test_german_array() -> None:
                 model.PositioningMethod.WIFI,
                 altitude_m=57.5,
                 vertical_uncertainty_m=2.5,
+                platform=model.Platform.ANDROID,
             ),
             observed_at=NOON_S,
         ),

@@ -38,6 +38,7 @@ def test_version_2() -> None:
         model.PositioningMethod.FUSED,
         altitude_m=-100.1,
         vertical_uncertainty_m=100.1,
+        platform=model.Platform.ANDROID,
     )
     assert (evidence.observed_at, reading.started_at) == (1752761975.0, 1752761970.0)
     assert reading.details["lg"] == "en-GB,fr"
