@@ -162,14 +162,14 @@ def _batches(source: Source) -> Iterator[tuple[pa.RecordBatch, float | None]]:
     for batch in source.batches():
         read += len(batch)
         for whole in grouper.add(batch):
-            for part in _cut(whole):
+            for part in cut(whole):
                 yield part, source.share_read(read)
     for whole in grouper.end():
-        for part in _cut(whole):
+        for part in cut(whole):
             yield part, 1.0
 
 
-def _cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+def cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """Parts of a batch, cut between calls."""
     if not len(batch):
         return
