@@ -36,7 +36,8 @@ _STEP_WORDS = {
     CellFallback.NETWORK: "the whole network was taken",
     CellFallback.COUNTRY: "the whole country was taken",
 }
-_NEIGHBOUR, _SERVING, _RADIO, _MCC, _MNC, _AREA, _CELL, _PCI, _ARFCN, _ADVANCE = range(1, len(CELL_COLUMNS))
+_NEIGHBOUR, _SERVING, _RADIO, _MCC, _MNC, _AREA, _CELL, _PCI, _ARFCN, _ADVANCE = range(1, 11)
+_SIGNAL, _QUALITY = range(11, len(CELL_COLUMNS))
 
 
 @functools.cache
@@ -116,7 +117,7 @@ def _set_repeated_aside(rows: Floats, slot: Ints, is_serving: npt.NDArray[np.boo
     call = slots.call[slot[at]]
     if len(at) < 2 or not (call[1:] == call[:-1]).any():
         return
-    identity = np.nan_to_num(rows[at][:, _RADIO:], nan=-1.0)
+    identity = np.nan_to_num(rows[at][:, _RADIO:_SIGNAL], nan=-1.0)
     keys = (*identity.T, call)
     order = np.lexsort((slot[at], slots.age_s[slot[at]], *keys))
     same = np.ones(len(at), bool)

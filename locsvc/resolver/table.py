@@ -66,7 +66,7 @@ REPORT_COLUMNS = (
     "method",
     "platform",
 )
-# serving: row of the scan's serving cell, -1 for none; numbers that are not known are -1, the timing advance NaN.
+# serving: row of the scan's serving cell, -1 for none; numbers that are not known are -1, what was not measured is NaN.
 CELL_COLUMNS = (
     "slot",
     "neighbour",
@@ -79,6 +79,8 @@ CELL_COLUMNS = (
     "pci",
     "arfcn",
     "timing_advance",
+    "signal_dbm",
+    "quality_db",
 )
 SLOT_COLUMNS = ("call", "kind", "observed_at", "reason", "first_of_piece")
 
@@ -291,6 +293,8 @@ class TableBuilder:
                 -1.0 if m.pci is None else m.pci,
                 -1.0 if m.arfcn is None else m.arfcn,
                 NAN if m.timing_advance is None else m.timing_advance,
+                NAN if m.signal_dbm is None else m.signal_dbm,
+                NAN if m.quality_db is None else m.quality_db,
             )
         )
 

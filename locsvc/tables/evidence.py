@@ -174,11 +174,12 @@ def _cells(rows: Rows, served: Bools, serving_slot: Ints, neighbour_slot: Ints, 
 
 
 def _fill(out: Floats, cells: Cells, chosen: Bools) -> None:
-    """Sets what names the cells; -1 where it is not known."""
+    """Sets what names the cells, -1 where it is not known, and what was measured, NaN where it was not."""
     out[:, 3] = cells.radio[chosen]
     for column, values in enumerate((cells.mcc, cells.mnc, cells.area, cells.cell, cells.pci, cells.arfcn), 4):
         out[:, column] = np.nan_to_num(values[chosen], nan=-1.0)
-    out[:, 10] = cells.timing_advance[chosen]
+    for column, values in enumerate((cells.timing_advance, cells.signal_dbm, cells.quality_db), 10):
+        out[:, column] = values[chosen]
 
 
 def calls_of(rows: Rows, call: Ints, wanted: Sequence[int]) -> list[model.Call]:
@@ -228,6 +229,9 @@ def _measured(cells: Cells, i: int) -> model.CellMeasurement:
     def whole(values: Floats) -> int | None:
         return None if np.isnan(values[i]) else int(values[i])
 
+    def told(values: Floats) -> float | None:
+        return None if np.isnan(values[i]) else float(values[i])
+
     mcc, mnc = whole(cells.mcc), whole(cells.mnc)
     return model.CellMeasurement(
         model.Radio(int(cells.radio[i])),
@@ -237,7 +241,7 @@ def _measured(cells: Cells, i: int) -> model.CellMeasurement:
         whole(cells.cell),
         whole(cells.pci),
         whole(cells.arfcn),
-        None,
-        None,
+        told(cells.signal_dbm),
+        told(cells.quality_db),
         whole(cells.timing_advance),
     )
