@@ -14,6 +14,7 @@ from locsvc.cli.bench import bench
 from locsvc.cli.datasets import info
 from locsvc.cli.decode import decode
 from locsvc.cli.imports import import_group
+from locsvc.cli.learn import learn
 from locsvc.cli.lookup import lookup
 from locsvc.cli.manners import Entry
 from locsvc.cli.options import common_options
@@ -27,6 +28,7 @@ locsvc decode pidf-lo message.xml
 locsvc batch calls.parquet answers.parquet --data mydata
 locsvc serve --data mydata
 locsvc import cells opencellid.csv.gz --data mydata
+locsvc learn drives.parquet --data mydata
 locsvc lookup cell LTE,272,05,42300,237575 --data mydata
 locsvc info --data mydata"""
 
@@ -44,5 +46,5 @@ def main() -> None:
     """Say where an emergency caller is, with an honest region, and why."""
 
 
-for _command in (resolve, batch, decode, serve, lookup, import_group, info, bench):
+for _command in (resolve, batch, decode, serve, lookup, import_group, learn, info, bench):
     main.add_command(_command)

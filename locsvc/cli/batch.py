@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from locsvc.cli import output
+from locsvc.cli import output, tables
 from locsvc.cli.manners import Command
 from locsvc.cli.options import CONFIDENCE, FILE, NEW_FILE, Common, common_options
-from locsvc.errors import ConfigError
 
 if TYPE_CHECKING:
     from locsvc.batch.engine import Job
@@ -26,9 +22,7 @@ locsvc batch calls.csv.gz answers.csv --map lat=latitude --map lon=longitude --m
 locsvc batch calls.jsonl answers.geoparquet --summary summary.json
 locsvc batch calls.parquet answers.parquet --resume          # go on where it was stopped
 zcat calls.csv.gz | locsvc batch - - --format jsonl > answers.jsonl"""
-_FORMATS_IN = ("parquet", "csv", "jsonl")
 _FORMATS_OUT = ("parquet", "geoparquet", "csv", "jsonl")
-_PROGRESS_S = 0.5
 
 
 @click.command(
@@ -42,7 +36,7 @@ _PROGRESS_S = 0.5
 @click.option("--map", "mapped", metavar="THEIRS=OURS", multiple=True, help="A column of IN is one of ours.")
 @click.option("--profile", metavar="FILE.toml", type=FILE, help="Saved column names and settings; options go first.")
 @click.option("--confidence", type=CONFIDENCE, help="Of the answers, 0.5 to 0.999.  [default: 0.9]")
-@click.option("--input-format", type=click.Choice(_FORMATS_IN), help="Form of IN; else by its name, stdin is CSV.")
+@click.option("--input-format", type=click.Choice(tables.FORMATS_IN), help="Form of IN; else by its name, or CSV.")
 @click.option("--format", "form", type=click.Choice(_FORMATS_OUT), help="Form of OUT; else by its name, stdout is CSV.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: as many as processors]")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped, without repeating what is done.")
@@ -71,9 +65,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
         from locsvc.batch import engine
         from locsvc.tables.profile import Profile, read_profile
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "pyarrow":
-            raise
-        raise ConfigError("batch needs pyarrow: install it with `pip install 'locsvc[batch]'`") from None
+        raise tables.without_arrow(error, "batch") from None
     saved = Profile() if profile is None else read_profile(profile)
     data = common.data_directory()
     if data is None:
@@ -85,7 +77,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
         _confidence(confidence, saved.confidence),
         input_format or saved.input_format,
         form or saved.output_format,
-        saved.columns | _pairs(mapped),
+        saved.columns | tables.pairs(mapped),
         workers or len(os.sched_getaffinity(0)),
         resume,
     )
@@ -104,29 +96,12 @@ def _confidence(given: float | None, saved: float | None) -> float:
     return float(CONFIDENCE.convert(saved, None, None))
 
 
-def _pairs(mapped: tuple[str, ...]) -> dict[str, str]:
-    """`theirs=ours` as names.
-
-    Raises
-    ------
-    click.BadParameter
-        One is no pair.
-    """
-    pairs: dict[str, str] = {}
-    for text in mapped:
-        theirs, equals, ours = text.rpartition("=")
-        if not (theirs and equals and ours):
-            raise click.BadParameter(f"--map {text!r}: write the input's name, =, and ours, as CellID=cell")
-        pairs[theirs.strip()] = ours.strip()
-    return pairs
-
-
 def _run(job: Job) -> dict[str, Any]:
     """Run, with progress on a terminal; when it is interrupted, say how to go on."""
     from locsvc.batch import engine
 
     try:
-        told = engine.run(job, _progress())
+        told = engine.run(job, tables.progress("calls"))
     except KeyboardInterrupt:
         output.end_progress()
         if str(job.target) != "-" and str(job.source) != "-":
@@ -137,42 +112,6 @@ def _run(job: Job) -> dict[str, Any]:
         raise
     output.end_progress()
     return told.summary()
-
-
-def _progress() -> Callable[[int, float | None], None] | None:
-    """A line with calls, rate and time left on stderr; None when that is not a terminal."""
-    if not sys.stderr.isatty():
-        return None
-    began_s = last_s = time.monotonic()
-    began_share: float | None = None
-
-    def show(calls: int, share: float | None) -> None:
-        nonlocal last_s, began_share
-        now_s = time.monotonic()
-        if began_share is None:
-            began_share = share or 0.0
-        if now_s - last_s < _PROGRESS_S:
-            return
-        last_s = now_s
-        rate = calls / (now_s - began_s)
-        text = f"{calls:,} calls, {rate:,.0f} a second"
-        if share is not None and share > began_share:
-            left_s = (now_s - began_s) * (1 - share) / (share - began_share)
-            text += f", {share:.0%}, {_time(left_s)} left"
-        click.echo(f"\r{text}\x1b[K", err=True, nl=False)
-
-    return show
-
-
-def _time(seconds: float) -> str:
-    """A length of time for a person.
-
-    >>> _time(75), _time(7300)
-    ('1:15', '2:01:40')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def _say(told: dict[str, Any]) -> None:
