@@ -99,6 +99,7 @@ class _Shapes(NamedTuple):
     timing_step_m: Floats
     outlier_share: Floats
     outlier_scale_factor: Floats
+    range_factor: Floats
     core_factor: float
     tail_factor: float
     tail_weight: float
@@ -116,13 +117,14 @@ class _Shapes(NamedTuple):
 
 
 def _shapes(p: Parameters) -> _Shapes:
-    shape = [p.cell_shape[name] for name in _Shapes._fields[5:]]
+    shape = [p.cell_shape[name] for name in _Shapes._fields[6:]]
     return _Shapes(
         p.cell_default_range_m,
         p.cell_longest_range_m,
         p.cell_timing_step_m,
         p.step_outlier_share,
         p.step_outlier_scale_factor,
+        p.step_range_factor,
         *shape,
     )
 
@@ -192,14 +194,14 @@ def _is_single(step: int) -> bool:
 
 @inlined
 def _cell_range_m(range_m: float, samples: float, step: int, radio: int, neighbour: int, s: _Shapes) -> float:
-    """Range of a cell, metres: as stated or the radio's default, grown where samples are few."""
+    """Range of a cell, metres: as stated or the radio's default, grown where samples are few, in the step's measure."""
     single, stated = _is_single(step), not math.isnan(range_m)
     reach = range_m if stated else s.default_range_m[radio]
     if single and step != _SECTOR and stated:
         reach *= math.sqrt(1.0 + s.few_samples / samples)
     if single and neighbour:
         reach *= s.neighbour_range_factor
-    reach = max(reach, s.least_range_m)
+    reach = max(reach * s.range_factor[step], s.least_range_m)
     return min(reach, s.longest_range_m[radio]) if single else reach
 
 

@@ -93,6 +93,7 @@ class Parameters:
     cell_timing_step_m: Floats
     step_outlier_share: Floats
     step_outlier_scale_factor: Floats
+    step_range_factor: Floats
     cell_shape: Mapping[str, float]
     line_outlier_share: Floats
     line_outlier_scale_m: Floats
@@ -125,6 +126,7 @@ class Parameters:
                 cell_timing_step_m=_column(values["cell"], radios, "timing_step_m"),
                 step_outlier_share=_column(values["cell_steps"], steps, "outlier_share"),
                 step_outlier_scale_factor=_column(values["cell_steps"], steps, "outlier_scale_factor"),
+                step_range_factor=_column(values["cell_steps"], steps, "range_factor"),
                 cell_shape=_numbers(values["cell_shape"]),
                 line_outlier_share=_column(values["line"], LINE_KINDS, "outlier_share"),
                 line_outlier_scale_m=_column(values["line"], LINE_KINDS, "outlier_scale_m"),

@@ -10,6 +10,9 @@ from typing import Any
 from locsvc.errors import ConfigError
 from locsvc.model import DatasetVersion
 
+# The table in which `locsvc calibrate` tells what it fitted, on what and how well: for people, nothing reads it.
+FIT = "fit"
+
 
 def read_calibration(text: str | None) -> tuple[dict[str, Any], DatasetVersion]:
     """The calibration as nested tables, and its version.
@@ -33,6 +36,7 @@ def read_calibration(text: str | None) -> tuple[dict[str, Any], DatasetVersion]:
         except tomllib.TOMLDecodeError as error:
             message = f"calibration.toml: {error}; mend the file or remove it to take the shipped default"
             raise ConfigError(message) from error
+        own.pop(FIT, None)
         _merge(values, own, "")
     digest = hashlib.sha256((text or default_text).encode()).hexdigest()[:12]
     name = "default" if text is None else "calibration.toml"
