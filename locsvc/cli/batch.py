@@ -15,13 +15,15 @@ from locsvc.cli.options import CONFIDENCE, FILE, NEW_FILE, Common, common_option
 
 if TYPE_CHECKING:
     from locsvc.batch.engine import Job
+    from locsvc.batch.spark.engine import SparkJob
 
 _EXAMPLES = """\
 locsvc batch calls.parquet answers.parquet --data mydata
 locsvc batch calls.csv.gz answers.csv --map lat=latitude --map lon=longitude --map CellID=cell
 locsvc batch calls.jsonl answers.geoparquet --summary summary.json
 locsvc batch calls.parquet answers.parquet --resume          # go on where it was stopped
-zcat calls.csv.gz | locsvc batch - - --format jsonl > answers.jsonl"""
+zcat calls.csv.gz | locsvc batch - - --format jsonl > answers.jsonl
+locsvc batch calls.parquet answers/ --engine spark --master local-cluster[2,1,1024]"""
 _FORMATS_OUT = ("parquet", "geoparquet", "csv", "jsonl")
 
 
@@ -29,10 +31,11 @@ _FORMATS_OUT = ("parquet", "geoparquet", "csv", "jsonl")
     cls=Command,
     examples=_EXAMPLES,
     epilog="Exit codes: 0 done, rejected rows or not, 2 wrong use, 65 the input cannot be read, 66 reference data"
-    " missing or damaged, 69 a process was killed, 78 the output cannot be written, 130 interrupted.",
+    " missing or damaged, 69 a process was killed or a Spark task failed, 78 the output cannot be written or Spark does"
+    " not start, 130 interrupted.",
 )
-@click.argument("source", metavar="IN", type=click.Path(allow_dash=True, path_type=Path))
-@click.argument("target", metavar="OUT", type=click.Path(allow_dash=True, path_type=Path))
+@click.argument("source", metavar="IN", type=click.Path(allow_dash=True))
+@click.argument("target", metavar="OUT", type=click.Path(allow_dash=True))
 @click.option("--map", "mapped", metavar="THEIRS=OURS", multiple=True, help="A column of IN is one of ours.")
 @click.option("--profile", metavar="FILE.toml", type=FILE, help="Saved column names and settings; options go first.")
 @click.option("--confidence", type=CONFIDENCE, help="Of the answers, 0.5 to 0.999.  [default: 0.9]")
@@ -40,13 +43,18 @@ _FORMATS_OUT = ("parquet", "geoparquet", "csv", "jsonl")
 @click.option("--format", "form", type=click.Choice(_FORMATS_OUT), help="Form of OUT; else by its name, stdout is CSV.")
 @click.option("--workers", type=click.IntRange(1), help="Processes.  [default: as many as processors]")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped, without repeating what is done.")
+@click.option("--engine", type=click.Choice(("local", "spark")), default="local", show_default=True, help="Who works.")
+@click.option("--master", metavar="URL", help="Spark: its master.  [default: as Spark is set up, else local[*]]")
+@click.option("--executors", type=click.IntRange(1), help="Spark: how many executors to ask for.")
+@click.option("--conf", metavar="NAME=VALUE", multiple=True, help="Spark: a setting, as spark.executor.memory=4g.")
+@click.option("--ship-data", "ship", is_flag=True, help="Spark: send the data directory to executors without a share.")
 @click.option("--summary", metavar="FILE.json", type=NEW_FILE, help="Write the summary as JSON.")
 @common_options
 @click.pass_obj
 def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     common: Common,
-    source: Path,
-    target: Path,
+    source: str,
+    target: str,
     mapped: tuple[str, ...],
     profile: Path | None,
     confidence: float | None,
@@ -54,6 +62,11 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     form: str | None,
     workers: int | None,
     resume: bool,
+    engine: str,
+    master: str | None,
+    executors: int | None,
+    conf: tuple[str, ...],
+    ship: bool,
     summary: Path | None,
 ) -> None:
     """Locate the calls of a table: Parquet, CSV (also gz) or JSON Lines.
@@ -61,8 +74,13 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     Rows with one call_id are one call. OUT has a row for each call: result columns, and the columns of IN that are no
     evidence. A row that cannot be read says so in its outcome and warnings, and stops nothing.
     """
+    if engine == "spark" and (workers or resume):
+        raise click.UsageError("--workers and --resume are for --engine local; Spark has --executors, and begins anew")
+    if engine == "local" and (master or executors or conf or ship):
+        raise click.UsageError("--master, --executors, --conf and --ship-data are for --engine spark")
     try:
-        from locsvc.batch import engine
+        from locsvc.batch.engine import Job, is_whole
+        from locsvc.batch.spark.engine import SparkJob
         from locsvc.tables.profile import Profile, read_profile
     except ModuleNotFoundError as error:
         raise tables.without_arrow(error, "batch") from None
@@ -70,24 +88,38 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     data = common.data_directory()
     if data is None:
         output.talk("locsvc: no data directory (--data DIR or LOCSVC_DATA): cells and lines cannot be looked up")
-    job = engine.Job(
-        source,
-        target,
-        data,
-        _confidence(confidence, saved.confidence),
-        input_format or saved.input_format,
-        form or saved.output_format,
-        saved.columns | tables.pairs(mapped),
-        workers or len(os.sched_getaffinity(0)),
-        resume,
-    )
-    if resume and engine.is_whole(job):
-        output.talk(f"{target} is whole already: there is nothing to resume")
-        return
+    form, input_format = form or saved.output_format, input_format or saved.input_format
+    of, names = _confidence(confidence, saved.confidence), saved.columns | tables.pairs(mapped)
+    job: Job | SparkJob
+    if engine == "spark":
+        job = SparkJob(source, target, data, of, input_format, form, names, master, executors, _settings(conf), ship)
+    else:
+        workers = workers or len(os.sched_getaffinity(0))
+        job = Job(Path(source), Path(target), data, of, input_format, form, names, workers, resume)
+        if resume and is_whole(job):
+            output.talk(f"{target} is whole already: there is nothing to resume")
+            return
     told = _run(job)
     if summary is not None:
         output.write_file(summary, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
     _say(told)
+
+
+def _settings(conf: tuple[str, ...]) -> dict[str, str]:
+    """`NAME=VALUE` as settings.
+
+    Raises
+    ------
+    click.BadParameter
+        One is none.
+    """
+    settings = {}
+    for text in conf:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"--conf {text!r}: write NAME=VALUE, as spark.executor.memory=4g")
+        settings[name.strip()] = value.strip()
+    return settings
 
 
 def _confidence(given: float | None, saved: float | None) -> float:
@@ -96,15 +128,18 @@ def _confidence(given: float | None, saved: float | None) -> float:
     return float(CONFIDENCE.convert(saved, None, None))
 
 
-def _run(job: Job) -> dict[str, Any]:
+def _run(job: Job | SparkJob) -> dict[str, Any]:
     """Run, with progress on a terminal; when it is interrupted, say how to go on."""
     from locsvc.batch import engine
+    from locsvc.batch.spark import engine as spark
 
+    run_of_spark = isinstance(job, spark.SparkJob)
     try:
-        told = engine.run(job, tables.progress("calls"))
+        shown = tables.progress("calls")
+        told = spark.run(job, shown) if isinstance(job, spark.SparkJob) else engine.run(job, shown)
     except KeyboardInterrupt:
         output.end_progress()
-        if str(job.target) != "-" and str(job.source) != "-":
+        if not run_of_spark and str(job.target) != "-" and str(job.source) != "-":
             output.talk("locsvc: stopped; go on with the same command and --resume")
         raise
     except BaseException:

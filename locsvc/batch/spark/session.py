@@ -61,15 +61,16 @@ def session(master: str | None, executors: int | None, conf: Mapping[str, str]) 
     _check_java()
     # py4j tells of every socket that Ctrl-C closes.
     logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
-    local = master is not None and master.startswith("local")
+    local = (master or conf.get("spark.master", "")).startswith("local")
     builder = SparkSession.builder
     for name, value in (_settings(local=local, executors=executors) | dict(conf) | _OURS).items():
         builder = builder.config(name, value)
     if master is not None:
         builder = builder.master(master)
     with tempfile.TemporaryDirectory(prefix="locsvc-spark-") as work, tempfile.TemporaryFile() as said:
+        # Of the two ways to name the executors' Python, this one is read when a session starts from Python.
+        os.environ.setdefault("PYSPARK_PYTHON", conf.get("spark.pyspark.python", sys.executable))
         if local:
-            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
             os.environ.setdefault("SPARK_WORKER_DIR", work)
         try:
             with _stderr_in(said):
