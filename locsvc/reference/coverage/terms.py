@@ -22,6 +22,9 @@ class Terms:
     untimed_weight: float = 0.5
     """What a report without a time counts, always: as if it were a half-life old."""
 
+    lent_share: float = 0.2
+    """What a place's signature takes from each place next to it: exp(-d^2 / 2 h^2) with h = 28 m, fitted on drives."""
+
     @property
     def epochs_per_half(self) -> float:
         """Half-life in epochs."""
