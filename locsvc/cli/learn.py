@@ -22,23 +22,27 @@ locsvc learn calls.parquet --truth-from-reports        # the satellite fix of ea
 locsvc learn all.parquet --fresh --half-life 180       # forget what was learned; count half after 180 days"""
 
 
+TABLE = click.Path(allow_dash=True, path_type=Path)
+DAYS, METRES, LEVEL = click.FloatRange(1), click.FloatRange(1), click.IntRange(9, 12)
+
+
 @click.command(
     cls=Command,
     examples=_EXAMPLES,
     epilog="Exit codes: 0 done, rejected rows or not, 2 wrong use, 65 a table cannot be read or teaches nothing,"
     " 66 what was learned before is damaged, 78 the data directory cannot be written, 130 interrupted.",
 )
-@click.argument(
-    "sources", metavar="TABLE...", nargs=-1, required=True, type=click.Path(allow_dash=True, path_type=Path)
-)
+@click.argument("sources", metavar="TABLE...", nargs=-1, required=True, type=TABLE)
 @click.option("--map", "mapped", metavar="THEIRS=OURS", multiple=True, help="A column of the tables is one of ours.")
 @click.option("--profile", metavar="FILE.toml", type=FILE, help="Saved column names and settings; options go first.")
 @click.option("--input-format", type=click.Choice(tables.FORMATS_IN), help="Form of the tables; else by their names.")
 @click.option("--fresh", is_flag=True, help="Begin anew: what was learned before is left out.")
-@click.option("--half-life", metavar="DAYS", type=click.FloatRange(1), help="A report counts half after so many days.  [default: as before, or 365]")  # fmt: skip
-@click.option("--resolution", type=click.IntRange(9, 12), help="H3 resolution of places; another needs --fresh.  [default: as before, or 11]")  # fmt: skip
-@click.option("--truth-from-reports", is_flag=True, help="Without truth columns, a row's satellite fix of 50 m or better is the truth.")  # fmt: skip
-@click.option("--most-accuracy", metavar="METRES", type=click.FloatRange(1), default=200.0, show_default=True, help="Truths that claim less accuracy are left out.")  # fmt: skip
+@click.option("--half-life", metavar="DAYS", type=DAYS, help="A report then counts half.  [default: as before, 365]")
+@click.option("--resolution", metavar="9-12", type=LEVEL, help="H3 cells of places.  [default: as before, 11]")
+@click.option("--truth-from-reports", is_flag=True, help="A row's satellite fix is its truth where it has none.")
+@click.option(
+    "--most-accuracy", metavar="M", type=METRES, default=200.0, help="Leave wider truths out.  [default: 200]"
+)
 @click.option("--licence", metavar="TEXT", default="", help="Terms of the tables, kept with the dataset.")
 @common_options
 @click.pass_obj

@@ -35,6 +35,8 @@ class Scans:
     """Rows that are used, (n,): where and when they were, and what they weigh."""
 
     place: Ints
+    child: Ints
+    """H3 digit of the place's child that it was in."""
     epoch: Ints
     weight: Ints
     """Sixteenths."""
@@ -112,8 +114,12 @@ def visit_marks(batch: pa.RecordBatch, rows: Rows, truths: Truths) -> Ints:
 def scans_of(truths: Truths, rows: Rows, marks: Ints, resolution: int) -> Scans:
     """All rows as scans; those without truth are at a place that means nothing."""
     lat, lng = np.nan_to_num(truths.latitude_deg).tolist(), np.nan_to_num(truths.longitude_deg).tolist()
-    cell = np.fromiter((h3.latlng_to_cell(a, b, resolution) for a, b in zip(lat, lng, strict=True)), np.int64, len(lat))
-    return Scans(t.places_of(cell), t.epochs(rows.t), weights(truths.accuracy_m), marks)
+    finer = resolution + 1
+    cell = np.fromiter((h3.latlng_to_cell(a, b, finer) for a, b in zip(lat, lng, strict=True)), np.int64, len(lat))
+    # The place is the child's parent, so that the children are within it: cells of H3 are not quite.
+    place = t.parents_of(t.places_of(cell), np.full(len(cell), resolution))
+    child = (cell >> (3 * (15 - finer))) & 7
+    return Scans(place, child, t.epochs(rows.t), weights(truths.accuracy_m), marks)
 
 
 def heard_of(rows: Rows) -> Heard:
@@ -184,6 +190,9 @@ def tallies_of(heard: Heard, scans: Scans) -> Tallies:
     both = (heard.full >= 0) & (heard.physical >= 0)
     known = heard.full >= 0
     area = known & (heard.area >= 0)
+    by_child = sums.copy()
+    by_child[:, t.CHILD :] = 0
+    by_child[np.arange(len(sums)), t.CHILD + scans.child[heard.scan]] = 1
     # The network of a scan is that of its first cell, the serving one where there is one.
     first = np.unique(heard.scan, return_index=True)[1]
     kind = np.where(heard.serving, t.SERVING, t.NEIGHBOUR)
@@ -194,7 +203,7 @@ def tallies_of(heard: Heard, scans: Scans) -> Tallies:
         _tallies(heard.physical, kind, place, heard.scan, sums, scans, heard.physical >= 0),
         _tallies(heard.full, np.full_like(kind, t.AREA), heard.area, heard.scan, sums, scans, area),
         _tallies(heard.full, np.full_like(kind, t.CHANNEL), channel, heard.scan, sums, scans, both),
-        _tallies(heard.network, np.full_like(kind, t.SCAN), place, heard.scan, sums, scans, first),
+        _tallies(heard.network, np.full_like(kind, t.SCAN), place, heard.scan, by_child, scans, first),
     ]
     return Tallies.join(parts)
 

@@ -16,6 +16,8 @@ BIN_H3, BIN_PLACE, BIN_FIRST, BIN_LAST = "bin_h3", "bin_place", "bin_first", "bi
 PLACE_START, HEARD_CELL, HEARD_STATS = "place_start", "heard_cell", "heard_stats"
 # Scans at each place, by place and network.
 SCAN_START, SCAN_NETWORK, SCAN_STATS = "scan_start", "scan_network", "scan_stats"
+# Share of each place's reports in each of its 7 children, by their H3 digit: where in it the road is.
+PLACE_CHILD = "place_child"
 # Channel and pci of cells with a full identity, as physical identities; and the order by those.
 LINK_FULL, LINK_PHYSICAL, LINK_REPORTS, LINK_ORDER = "link_full", "link_physical", "link_reports", "link_order"
 GROUPS = ("site", "area", "network")

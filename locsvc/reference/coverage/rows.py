@@ -91,6 +91,20 @@ def scan_stats(faded: Faded) -> npt.NDArray[np.float32]:
     return stats
 
 
+def child_shares(place: Ints, scans: Faded, places: int) -> npt.NDArray[np.float32]:
+    """Share of each place's reports in each of its children, (places, 7) float32.
+
+    Parameters
+    ----------
+    place
+        Number of each scan's place.
+    """
+    counted = scans.sums[:, t.CHILD : t.CHILD + t.CHILDREN]
+    reports = np.stack([np.bincount(place, column, minlength=places) for column in counted.T], axis=1)
+    shares: npt.NDArray[np.float32] = (reports / reports.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
+
+
 def areas_of(faded: Faded) -> tuple[Ints, Ints]:
     """Identities, ascending, and the area code last seen with each; of several the one with most reports."""
     order = np.lexsort((faded.place, faded.sums[:, t.REPORTS], faded.newest, faded.what))

@@ -60,6 +60,7 @@ class CoverageStore:
         self.bin_first: Words = load(path, files.BIN_FIRST)
         self.bin_last: Words = load(path, files.BIN_LAST)
         self.place_start: Ints = load(path, files.PLACE_START)
+        self.place_child: Singles = load(path, files.PLACE_CHILD)
         self.heard_cell: Words = load(path, files.HEARD_CELL)
         self.heard_stats: Singles = load(path, files.HEARD_STATS)
         self.scan_start: Ints = load(path, files.SCAN_START)

@@ -28,9 +28,11 @@ SERVING, NEIGHBOUR, AREA, CHANNEL, SCAN = range(5)
 
 # Levels and qualities are counted in eighths of a dB, timing advances in their radio's units; weights in sixteenths.
 REPORTS, WEIGHT, LISTED, CELLS = range(4)
+# Of a cell: at each of these three the sum of weights, of weighted values, of weighted squares.
 LEVEL, QUALITY, ADVANCE = 4, 7, 10
-# Behind each of the three: its sum of weights, of weighted values, of weighted squares.
 SUMS = 13
+# Of a SCAN: behind the first four columns, reports by which of the place's 7 children they were in.
+CHILD, CHILDREN = 4, 7
 PER_DB = 8
 PER_WEIGHT = 16
 
