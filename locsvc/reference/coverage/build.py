@@ -16,7 +16,7 @@ from locsvc.reference.coverage import files, shelves
 from locsvc.reference.coverage import tallies as t
 from locsvc.reference.coverage.cells import ShelfCells, cells_of
 from locsvc.reference.coverage.groups import write_groups
-from locsvc.reference.coverage.heard import NETWORK_BITS, Ground, Rows, heard_at
+from locsvc.reference.coverage.heard import NETWORK_BITS, Around, Ground, Rows, heard_at
 from locsvc.reference.coverage.identities import ARFCN_BITS, PCI_BITS, PHYSICAL_BIT, networks_of
 from locsvc.reference.coverage.rows import Faded, areas_of, child_shares, fade, scan_stats
 from locsvc.reference.coverage.tallies import Tallies
@@ -151,7 +151,8 @@ def _write_scans(work: _Work, own: Ints, first: Ints, last: Ints) -> Ground:
     save(work.directory, files.SCAN_STATS, stats)
     save(work.directory, files.PLACE_CHILD, child_shares(place, scans, len(own)))
     key = place << NETWORK_BITS | scans.what
-    return Ground(first, last, key, stats[:, files.S_REPORTS].astype(np.float64), len(own))
+    around = Around.of(t.h3_of(own), work.terms.lent_share)
+    return Ground(first, last, key, stats[:, files.S_REPORTS].astype(np.float64), len(own), around)
 
 
 def _cells(work: _Work, number: int, place: Ints, degrees: Floats) -> tuple[int, ShelfCells] | None:
@@ -257,7 +258,8 @@ def _write_heard(work: _Work, identity: Ints, ground: Ground) -> None:
     cells: list[npt.NDArray[np.int32]] = []
     found: list[npt.NDArray[np.float32]] = []
     for begin, end in _stretches(bins, ground):
-        row = np.flatnonzero((ground.last[bins] > begin) & (ground.first[bins] < end))
+        wanted = np.append(0, np.cumsum(ground.around.near(begin, end)))
+        row = np.flatnonzero(wanted[ground.last[bins]] > wanted[ground.first[bins]])
         cell = np.searchsorted(start, row, side="right") - 1
         rows = Rows(cell, network[cell], bins[row].astype(np.int64), row < split[cell], stats[row])
         place, heard, made = heard_at(rows, ground, begin, end)
