@@ -46,6 +46,8 @@ HEXAGON_MEAN_DISTANCE = 0.51261
 SCORED_MASS = 0.999
 # Chord, as a part of the radius, beyond which distances are taken along the globe: 0.1 is 0.04 % short.
 _BENT = 0.1
+# Series of 2 asin(chord / 2) / chord, less 1, in the squared chord.
+_ARC_1, _ARC_2, _ARC_3 = np.float32(1 / 24), np.float32(3 / 640), np.float32(5 / 7168)
 
 
 @dataclass(slots=True)
@@ -240,27 +242,31 @@ def _score_calls(
             farthest = max(farthest, e[i] * e[i] + m[i] * m[i] + u[i] * u[i])
             # Masses are averages over cells already: a leaf's width counts only where both draws are in it.
             among += mass[a + i] * mass[a + i] * HEXAGON_MEAN_DISTANCE * math.sqrt(area_m2[a + i]) / 2.0
-        if farthest < (_BENT / 2.0 * SEMI_MAJOR_AXIS_M) ** 2:
-            among += _among(mass[a : a + n], e, m)
-        else:
-            for i in range(n):
-                for j in range(i):
-                    d2 = (e[i] - e[j]) ** 2 + (m[i] - m[j]) ** 2 + (u[i] - u[j]) ** 2
-                    among += mass[a + i] * mass[a + j] * _along(math.sqrt(d2))
+        among += _among(mass[a : a + n], place, farthest > (_BENT / 2.0 * SEMI_MAJOR_AXIS_M) ** 2)
         # Each pair was counted once, which is half of E|X - X'|.
         out[call] = away / whole - among / (whole * whole)
 
 
 @compiled
-def _among(mass: Floats, east: Floats, north: Floats) -> float:
-    """Sum over pairs of leaves near each other of masses times distance: a loop that becomes vector code."""
+def _among(mass: Floats, place: Floats, bent: bool) -> float:  # noqa: FBT001 - a kernel's arguments have places
+    """Sum over pairs of leaves of masses times distance: loops that become vector code."""
     n = len(mass)
-    e, m, row = east.astype(np.float32), north.astype(np.float32), np.zeros(n, np.float32)
+    e, m, u = place[0].astype(np.float32), place[1].astype(np.float32), place[2].astype(np.float32)
+    row, small = np.zeros(n, np.float32), np.float32(1.0 / SEMI_MAJOR_AXIS_M**2)
     for i in range(n):
-        part, x, y = np.float32(mass[i]), e[i], m[i]
-        for j in range(i):
-            dx, dy = e[j] - x, m[j] - y
-            row[j] += part * np.sqrt(dx * dx + dy * dy)
+        part, x, y, z = np.float32(mass[i]), e[i], m[i], u[i]
+        if bent:
+            for j in range(i):
+                dx, dy, dz = e[j] - x, m[j] - y, u[j] - z
+                square = dx * dx + dy * dy + dz * dz
+                # The arc's series in the chord: a fifth short at the antipode.
+                more = square * small
+                more *= _ARC_1 + more * (_ARC_2 + more * _ARC_3)
+                row[j] += part * np.sqrt(square) * (np.float32(1.0) + more)
+        else:
+            for j in range(i):
+                dx, dy = e[j] - x, m[j] - y
+                row[j] += part * np.sqrt(dx * dx + dy * dy)
     total = 0.0
     for j in range(n):
         total += mass[j] * row[j]
