@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from locsvc.batch.bins import MAP_WIDTHS, TIME_WIDTHS, Bins, squares_of
+from locsvc.batch.bins import FINEST_ZOOM, MAP_WIDTHS, TIME_WIDTHS, Bins, columns_and_rows, squares_of
 from locsvc.tables.columns import Refusals, plain, times
 
 # Radii are counted in bins of 1 % of themselves.
@@ -22,6 +22,7 @@ _MOST_REASONS = 1_000
 _REFUSED, _OTHER = "partly_read: ", "other"
 # Squares of the map and bars of time at most: what a page shows, and some kilobytes a part.
 _MOST_SQUARES, _MOST_BARS = 4_096, 1_500
+_COUNTERS = ("outcomes", "sources", "warnings", "rejects", "areas")
 KINDS = ("cell_scan", "device_report", "line_lookup")
 
 
@@ -46,6 +47,7 @@ class Tally:
     sources: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
     rejects: Counter[str] = field(default_factory=Counter)
+    areas: Counter[str] = field(default_factory=Counter)
     radii: Counter[int] = field(default_factory=Counter)
     squares: Bins = field(default_factory=_map)
     times: Bins = field(default_factory=_times)
@@ -54,9 +56,10 @@ class Tally:
         """Add what another one has counted."""
         self.rows += other.rows
         self.calls += other.calls
-        for name in ("outcomes", "sources", "warnings", "rejects", "radii"):
+        for name in (*_COUNTERS, "radii"):
             getattr(self, name).update(getattr(other, name))
         _bound(self.rejects)
+        _bound(self.areas)
         self.squares.add(other.squares)
         self.times.add(other.times)
 
@@ -65,10 +68,7 @@ class Tally:
         return {
             "rows": self.rows,
             "calls": self.calls,
-            "outcomes": dict(self.outcomes),
-            "sources": dict(self.sources),
-            "warnings": dict(self.warnings),
-            "rejects": dict(self.rejects),
+            **{name: dict(getattr(self, name)) for name in _COUNTERS},
             "radii": {str(k): v for k, v in self.radii.items()},
             "squares": self.squares.to_json(),
             "times": self.times.to_json(),
@@ -78,17 +78,29 @@ class Tally:
     def from_json(value: dict[str, Any]) -> Tally:
         """What `to_json` wrote."""
         tally = Tally(value["rows"], value["calls"])
-        for name in ("outcomes", "sources", "warnings", "rejects"):
+        for name in _COUNTERS:
             getattr(tally, name).update(value[name])
         tally.radii.update({int(k): v for k, v in value["radii"].items()})
         tally.squares.read_json(value["squares"])
         tally.times.read_json(value["times"])
         return tally
 
-    def radius_bins(self) -> tuple[list[float], list[int]]:
-        """Middles of the bins of radii, metres, ascending, and how many calls there are in each."""
+    def plotted(self) -> dict[str, Any]:
+        """What plots and maps are made of, as plain lists.
+
+        `radii` are the middles of their bins (metres, ascending) and counts; `squares` the zoom (2^zoom of them round
+        the globe), columns, rows and counts; `times` the width of a bin (seconds), starts and counts; `areas` counts.
+        """
         numbers = sorted(self.radii)
-        return [math.exp((n + 0.5) * _BIN) for n in numbers], [self.radii[n] for n in numbers]
+        column, row = columns_and_rows(self.squares.keys)
+        squares = [v.tolist() for v in (column, row, self.squares.counts)]
+        starts_s = self.times.keys * self.times.width
+        return {
+            "radii": ([math.exp((n + 0.5) * _BIN) for n in numbers], [self.radii[n] for n in numbers]),
+            "squares": (FINEST_ZOOM - self.squares.level, *squares),
+            "times": (self.times.width, starts_s.tolist(), self.times.counts.tolist()),
+            "areas": dict(self.areas.most_common()),
+        }
 
     def radius_quantile(self, share: float) -> float | None:
         """The radius that a share of the located calls stays within, metres, to 1 %; None without any."""
@@ -139,6 +151,8 @@ def tally_of(batch: pa.RecordBatch, rows: int) -> Tally:
     radius = batch.column("radius_m").drop_null().to_numpy(zero_copy_only=False)
     bins, counts = np.unique(np.floor(np.log(np.maximum(radius, 1e-3)) / _BIN).astype(int), return_counts=True)
     tally.radii.update(dict(zip(bins.tolist(), counts.tolist(), strict=True)))
+    tally.areas.update(_counted(batch.column("area")))
+    _bound(tally.areas)
     _count_places_and_times(tally, batch)
     return tally
 

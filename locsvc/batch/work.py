@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import pyarrow as pa
 from locsvc.batch.outputs import part_bytes
 from locsvc.batch.state import write_safely
 from locsvc.batch.tally import Tally, tally_of
-from locsvc.errors import ConfigError
+from locsvc.errors import ConfigError, LocsvcError
 from locsvc.tables.form import CALL, CALL_JSON, EVIDENCE_COLUMNS, UNREAD
 
 if TYPE_CHECKING:
@@ -37,21 +36,22 @@ class Orders:
     form: str
 
 
-_resolver: Resolver | None = None
+# An error: why there is none.
+_resolver: Resolver | LocsvcError | None = None
 _orders: Orders | None = None
 
 
 def begin(orders: Orders) -> None:
     """Map the reference data; end with the process that started this one, however that ends.
 
-    Raises
-    ------
-    ConfigError
-        The data directory has another snapshot than when the run began.
+    What is wrong with the data is raised by the first answer: an error here would only break the pool.
     """
     global _resolver, _orders
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _resolver, _orders = resolver_for(orders), orders
+    try:
+        _resolver, _orders = resolver_for(orders), orders
+    except LocsvcError as error:
+        _resolver, _orders = error, orders
 
 
 def resolver_for(orders: Orders) -> Resolver:
@@ -66,7 +66,7 @@ def resolver_for(orders: Orders) -> Resolver:
     from locsvc.compiled import are_kept
     from locsvc.reference.store import Reference
     from locsvc.resolver import Resolver
-    from locsvc.resolver.warming import COMPILING, warm
+    from locsvc.resolver.warming import warm
 
     # Every byte was compared with its checksum by the process that began the run.
     reference = Reference.empty() if orders.data is None else Reference.open(orders.data, verify=False)
@@ -74,8 +74,6 @@ def resolver_for(orders: Orders) -> Resolver:
         raise ConfigError("the reference data changed while the run began; start it again")
     resolver = Resolver(reference)
     if not are_kept():
-        if sys.stderr.isatty():
-            sys.stderr.write(f"locsvc: {COMPILING}\n")
         warm(resolver)
     return resolver
 
@@ -94,7 +92,11 @@ def answer(packed: bytes, part: Path | None) -> tuple[int, Tally, bytes]:
     ------
     OSError
         The part cannot be written.
+    LocsvcError
+        The reference data cannot be used, or is another than when the run began.
     """
+    if isinstance(_resolver, LocsvcError):
+        raise _resolver
     if _resolver is None or _orders is None:
         msg = "begin() comes first"
         raise RuntimeError(msg)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +16,17 @@ from locsvc.cli.manners import Command
 from locsvc.cli.options import CONFIDENCE, FILE, NEW_FILE, Common, common_options
 
 if TYPE_CHECKING:
-    from locsvc.batch.engine import Job
+    from locsvc.batch.engine import Job, Run
     from locsvc.batch.spark.engine import SparkJob
 
 _EXAMPLES = """\
 locsvc batch calls.parquet answers.parquet --data mydata
 locsvc batch calls.csv.gz answers.csv --map lat=latitude --map lon=longitude --map CellID=cell
-locsvc batch calls.jsonl answers.geoparquet --summary summary.json
+locsvc batch calls.jsonl answers.geoparquet --report report.html
 locsvc batch calls.parquet answers.parquet --resume          # go on where it was stopped
 zcat calls.csv.gz | locsvc batch - - --format jsonl > answers.jsonl
 locsvc batch calls.parquet answers/ --engine spark --master local-cluster[2,1,1024]"""
+_MOST_PACES = 1_000
 _FORMATS_OUT = ("parquet", "geoparquet", "csv", "jsonl")
 
 
@@ -49,6 +52,7 @@ _FORMATS_OUT = ("parquet", "geoparquet", "csv", "jsonl")
 @click.option("--conf", metavar="NAME=VALUE", multiple=True, help="Spark: a setting, as spark.executor.memory=4g.")
 @click.option("--ship-data", "ship", is_flag=True, help="Spark: send the data directory to executors without a share.")
 @click.option("--summary", metavar="FILE.json", type=NEW_FILE, help="Write the summary as JSON.")
+@click.option("--report", metavar="FILE.html", type=NEW_FILE, help="Write the summary as a page with plots and a map.")
 @common_options
 @click.pass_obj
 def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
@@ -68,6 +72,7 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     conf: tuple[str, ...],
     ship: bool,
     summary: Path | None,
+    report: Path | None,
 ) -> None:
     """Locate the calls of a table: Parquet, CSV (also gz) or JSON Lines.
 
@@ -78,6 +83,8 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
         raise click.UsageError("--workers and --resume are for --engine local; Spark has --executors, and begins anew")
     if engine == "local" and (master or executors or conf or ship):
         raise click.UsageError("--master, --executors, --conf and --ship-data are for --engine spark")
+    for path in (summary, report):
+        _check_folder(path)
     try:
         from locsvc.batch.engine import Job, is_whole
         from locsvc.batch.spark.engine import SparkJob
@@ -97,9 +104,13 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
         workers = workers or len(os.sched_getaffinity(0))
         job = Job(Path(source), Path(target), data, of, input_format, form, names, workers, resume)
         if resume and is_whole(job):
-            output.talk(f"{target} is whole already: there is nothing to resume")
+            output.talk(f"{target} is whole already: there is nothing to resume; without --resume it is made anew")
             return
-    told = _run(job)
+    pace: list[tuple[float, int]] = []
+    run = _run(job, pace)
+    told = run.summary()
+    if report is not None:
+        _write_report(report, job, run, pace)
     if summary is not None:
         output.write_file(summary, json.dumps(told, indent=2, ensure_ascii=False) + "\n")
     _say(told)
@@ -128,15 +139,23 @@ def _confidence(given: float | None, saved: float | None) -> float:
     return float(CONFIDENCE.convert(saved, None, None))
 
 
-def _run(job: Job | SparkJob) -> dict[str, Any]:
+def _check_folder(path: Path | None) -> None:
+    """Raises `click.BadParameter` for a file whose folder is missing: after hours would be late to learn that."""
+    if path is not None and not path.parent.is_dir():
+        raise click.BadParameter(f"{path}: there is no folder {path.parent}; make it")
+
+
+def _run(job: Job | SparkJob, pace: list[tuple[float, int]]) -> Run:
     """Run, with progress on a terminal; when it is interrupted, say how to go on."""
     from locsvc.batch import engine
     from locsvc.batch.spark import engine as spark
 
     run_of_spark = isinstance(job, spark.SparkJob)
+    if not run_of_spark:
+        _tell_of_compiling()
     try:
-        shown = tables.progress("calls")
-        told = spark.run(job, shown) if isinstance(job, spark.SparkJob) else engine.run(job, shown)
+        watch = _watch(pace)
+        done = spark.run(job, watch) if isinstance(job, spark.SparkJob) else engine.run(job, watch)
     except KeyboardInterrupt:
         output.end_progress()
         if not run_of_spark and str(job.target) != "-" and str(job.source) != "-":
@@ -146,7 +165,50 @@ def _run(job: Job | SparkJob) -> dict[str, Any]:
         output.end_progress()
         raise
     output.end_progress()
-    return told.summary()
+    return done
+
+
+def _tell_of_compiling() -> None:
+    """Not only on a terminal: half a minute in which nothing happens is worth a line in a log too."""
+    from locsvc.compiled import are_kept
+    from locsvc.resolver.warming import COMPILING
+
+    if not are_kept():
+        output.talk(f"locsvc: {COMPILING}")
+
+
+def _watch(pace: list[tuple[float, int]]) -> Callable[[int, float | None], None]:
+    """Notes in `pace` how far a run is at a time, seconds and calls, and shows it on a terminal."""
+    shown = tables.progress("calls")
+    began_s = time.monotonic()
+
+    def watch(calls: int, share: float | None) -> None:
+        pace.append((time.monotonic() - began_s, calls))
+        if len(pace) > _MOST_PACES:
+            del pace[1::2]
+        if shown is not None:
+            shown(calls, share)
+
+    return watch
+
+
+def _write_report(path: Path, job: Job | SparkJob, run: Run, pace: list[tuple[float, int]]) -> None:
+    from locsvc.cli.report import Report, report_page
+    from locsvc.reference.store import Reference
+
+    areas = None if job.data is None else Reference.open(job.data, verify=False).areas
+    page = report_page(
+        Report(
+            source=str(job.source),
+            target=str(job.target),
+            confidence=job.confidence,
+            told=run.summary(),
+            counted=run.tally.plotted(),
+            pace=pace,
+            background=None if areas is None else areas.outlines,
+        )
+    )
+    output.write_file(path, page)
 
 
 def _say(told: dict[str, Any]) -> None:
