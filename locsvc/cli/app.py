@@ -11,6 +11,7 @@ import click
 import locsvc
 from locsvc.cli.batch import batch
 from locsvc.cli.bench import bench
+from locsvc.cli.calibrate import calibrate
 from locsvc.cli.datasets import info
 from locsvc.cli.decode import decode
 from locsvc.cli.imports import import_group
@@ -29,6 +30,7 @@ locsvc batch calls.parquet answers.parquet --data mydata
 locsvc serve --data mydata
 locsvc import cells opencellid.csv.gz --data mydata
 locsvc learn drives.parquet --data mydata
+locsvc calibrate drives.parquet --data mydata
 locsvc lookup cell LTE,272,05,42300,237575 --data mydata
 locsvc info --data mydata"""
 
@@ -46,5 +48,5 @@ def main() -> None:
     """Say where an emergency caller is, with an honest region, and why."""
 
 
-for _command in (resolve, batch, decode, serve, lookup, import_group, learn, info, bench):
+for _command in (resolve, batch, decode, serve, lookup, import_group, learn, calibrate, info, bench):
     main.add_command(_command)

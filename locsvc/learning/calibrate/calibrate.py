@@ -1,0 +1,231 @@
+"""`locsvc calibrate`: the numbers of the calibration that located history can tell, group by group."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from locsvc.learning.calibrate.declared import Group, Number, Of, groups_of, value_at, with_values
+from locsvc.learning.calibrate.fitting import Fitted, Problem, fit, folds_of
+from locsvc.learning.calibrate.history import History, read_history
+from locsvc.learning.calibrate.scores import Scorer, View, claimed_sigmas_m, views_of
+from locsvc.reference.calibration import read_calibration
+from locsvc.reference.store import Reference
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+# What is being done, and how much of all of it is done (0 to 1).
+Progress = Callable[[str, float], None]
+
+FITTED: Final = "fitted"
+NO_BETTER: Final = "kept: fitted numbers are no better on sessions left out"
+TOO_LITTLE: Final = "kept: too little history"
+NONE: Final = "kept: no such evidence"
+NO_TIME: Final = "kept: the time was over"
+# Changes of a log density that are no more than noise of float32.
+_NOTICED = 1e-4
+# Claims between these shares of them, sessions weighed alike, tell how widths go with the claimed size.
+_FROM, _TO = 0.02, 0.98
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How tables are read and fitted to.
+
+    `only` names groups, or beginnings of names; `budget_s` is time after which no further search begins.
+    """
+
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    input_format: str | None = None
+    truth_from_reports: bool = False
+    folds: int = 5
+    by_day: bool = False
+    only: tuple[str, ...] = ()
+    least_sessions: int | None = None
+    budget_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a group: mean log scores a session (nats), on sessions left out; numbers as they were and are."""
+
+    group: str
+    verdict: str
+    rows: int = 0
+    sessions: int = 0
+    needed: int = 0
+    before: float | None = None
+    after: float | None = None
+    gain_error: float | None = None
+    numbers: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """What calibrating came to: the calibration as a whole, what is new in it, and of each group what became of it."""
+
+    values: dict[str, Any]
+    changed: dict[str, float]
+    results: list[Result]
+    history: History
+    seconds: float
+
+
+class _TimeOver(Exception):  # noqa: N818 - no error: it ends the search
+    """No further search may begin."""
+
+
+class _Clock:
+    """Ends searches when the time is over, and tells how far they are."""
+
+    def __init__(self, budget_s: float | None, steps: int, progress: Progress | None) -> None:
+        self._end_s = None if budget_s is None else time.monotonic() + budget_s
+        self._steps, self._progress = steps, progress
+        self.done, self.what = 0, ""
+
+    def tick(self) -> None:
+        if self._end_s is not None and time.monotonic() > self._end_s:
+            raise _TimeOver
+        if self._progress is not None:
+            self._progress(self.what, min(self.done / self._steps, 1.0))
+        self.done += 1
+
+
+def calibrate(
+    tables: Sequence[Path], reference: Reference, options: Options | None = None, progress: Progress | None = None
+) -> Calibrated:
+    """The calibration of a data directory, with the numbers that the tables can tell.
+
+    The same tables give the same numbers. Nothing is written.
+
+    Raises
+    ------
+    BadData
+        A table cannot be read, or no row of any has a truth.
+    ConfigError
+        The calibration of the directory cannot be used.
+    """
+    began_s = time.monotonic()
+    options = options or Options()
+    history = read_history(tables, options.mapping, options.input_format, truth_from_reports=options.truth_from_reports)
+    values, _ = read_calibration(reference.calibration_text)
+    shipped, _ = read_calibration(None)
+    groups = [g for g in groups_of(values) if not options.only or g.name.startswith(options.only)]
+    clock = _Clock(options.budget_s, len(groups) * (options.folds + 1), progress)
+    views: dict[Of, list[View]] = {}
+    changed: dict[str, float] = {}
+    results = []
+    for nth, group in enumerate(groups):
+        clock.what, clock.done = group.name, nth * (options.folds + 1)
+        if group.of not in views:
+            views[group.of] = views_of(history, group.of)
+        result, new = _fit_group(group, views[group.of], reference, values, shipped, history, options, clock)
+        results.append(result)
+        values = with_values(values, new)
+        changed |= new
+    return Calibrated(values, changed, results, history, time.monotonic() - began_s)
+
+
+def _fit_group(
+    group: Group, views: list[View], reference: Reference, values: dict[str, Any], shipped: Mapping[str, Any],
+    history: History, options: Options, clock: _Clock,
+) -> tuple[Result, dict[str, float]]:  # fmt: skip
+    """What became of a group, and its new numbers, none where the old ones are kept."""
+    needed = group.least_sessions if options.least_sessions is None else options.least_sessions
+    informed = _informed(group, Scorer(reference, views, group.of), values)
+    if not informed.any():
+        return Result(group.name, NONE, needed=needed), {}
+    if group.of is not Of.CALL:
+        views, informed = _taken(views, informed)
+    scorer = Scorer(reference, views, group.of)
+    _, session = np.unique(scorer.session[informed], return_inverse=True)
+    names = np.unique(scorer.session[informed])
+    told = Result(group.name, TOO_LITTLE, int(informed.sum()), len(names), needed)
+    if len(names) < needed:
+        return told, {}
+    fixed = _range(group, views, session, values) if group.name.startswith("device.") else {}
+    based = with_values(values, fixed)
+
+    def scores(numbers: Floats) -> Floats:
+        return scorer(with_values(based, _numbers(group, numbers)))[informed]
+
+    problem = Problem(
+        scores,
+        session,
+        np.array([n.to_scale(value_at(values, n.path)) for n in group.numbers]),
+        np.array([n.to_scale(value_at(shipped, n.path)) for n in group.numbers]),
+        np.array([n.spread for n in group.numbers]),
+    )
+    try:
+        fitted = fit(problem, _folds(history.day[names], options), clock.tick)
+    except _TimeOver:
+        return replace(told, verdict=NO_TIME), {}
+    return _weighed(group, fitted, fixed, values, told)
+
+
+def _weighed(
+    group: Group, fitted: Fitted, fixed: dict[str, float], values: Mapping[str, Any], told: Result
+) -> tuple[Result, dict[str, float]]:
+    """The new numbers, if they are better on sessions left out by more than chance."""
+    told = replace(told, before=fitted.before, after=fitted.after, gain_error=fitted.gain_error)
+    if fitted.after - fitted.before <= fitted.gain_error:
+        return replace(told, verdict=NO_BETTER), {}
+    new = {path: float(f"{value:.4g}") for path, value in {**fixed, **_numbers(group, fitted.numbers)}.items()}
+    pairs = {path: (value_at(values, path), value) for path, value in new.items()}
+    return replace(told, verdict=FITTED, numbers=pairs), new
+
+
+def _numbers(group: Group, fitted: Floats) -> dict[str, float]:
+    return {n.path: n.from_scale(x) for n, x in zip(group.numbers, fitted.tolist(), strict=True)}
+
+
+def _informed(group: Group, scorer: Scorer, values: dict[str, Any]) -> Bools:
+    """Which rows the group's numbers mean something to, (n,): those whose density changes with them."""
+    told = scorer(values)
+    informed = np.zeros(len(told), bool)
+    for number in group.numbers:
+        for way in (-1.0, 1.0):
+            other = scorer(with_values(values, {number.path: _moved(number, values, way)}))
+            informed |= np.abs(other - told) > _NOTICED
+    return informed
+
+
+def _moved(number: Number, values: Mapping[str, Any], way: float) -> float:
+    return number.from_scale(number.to_scale(value_at(values, number.path)) + way * number.spread)
+
+
+def _taken(views: list[View], informed: Bools) -> tuple[list[View], Bools]:
+    """The informed rows alone."""
+    taken, first = [], 0
+    for view in views:
+        mine = informed[first : first + len(view.session)]
+        first += len(mine)
+        if mine.any():
+            taken.append(view.take(mine))
+    return taken, np.ones(int(informed.sum()), bool)
+
+
+def _range(group: Group, views: list[View], session: Ints, values: Mapping[str, Any]) -> dict[str, float]:
+    """Claims between which the exponents of a device's group hold."""
+    sigma = claimed_sigmas_m(views, value_at(values, f"{group.name}.unstated_confidence"))
+    order = np.argsort(sigma, kind="stable")
+    weight = 1.0 / np.bincount(session)[session][order]
+    share = np.cumsum(weight) / weight.sum()
+    low, high = (float(sigma[order][np.searchsorted(share, p)]) for p in (_FROM, _TO))
+    return {f"{group.name}.fitted_from_m": low, f"{group.name}.fitted_to_m": max(low, high)}
+
+
+def _folds(day: Floats, options: Options) -> list[Ints]:
+    """Sessions of each fold: dealt out one by one, or by days."""
+    if not options.by_day:
+        return folds_of(len(day), options.folds)
+    _, number = np.unique(day, return_inverse=True)
+    dealt = folds_of(int(number.max()) + 1, options.folds)
+    return [fold for fold in (np.flatnonzero(np.isin(number, days)) for days in dealt) if len(fold)]
