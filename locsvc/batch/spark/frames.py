@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,17 +147,17 @@ def _text(spark: SparkSession, place: str, form: str, job: SparkJob) -> tuple[Da
     head = spark.read.text(files[0], lineSep="\n").limit(1 if form == "csv" else _HEAD_LINES).collect()
     text = "\n".join(x.value for x in head) + "\n"
     kept = r.Text(form, text, tuple(job.mapping.items()))
-    with tempfile.TemporaryDirectory(prefix="locsvc-") as folder:
-        reader = kept.reader(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="locsvc-") as folder, closing(kept.reader(Path(folder))) as reader:
+        schema = reader.schema
     # A line that is no row: the readers of files leave it out too.
     blank = r"^\r?$" if form == "csv" else r"^\s*$"
-    if form == "jsonl" or len(reader.schema) > 2:
+    if form == "jsonl" or len(schema) > 2:
         found = found.where(~f.col("value").rlike(blank))
     path, start = f.col("_metadata.file_path").alias("file"), f.col("_metadata.file_block_start").alias("nth")
     pieces = found.select(path, start).groupBy("file", "nth").count().collect()
     header = 1 if form == "csv" else 0
     starts, count = _starts({(x.file, x.nth): x["count"] - (header if x.nth == 0 else 0) for x in pieces})
-    return found.select(path, start, "value"), count, r.Read(r.carried(reader.schema), starts, kept)
+    return found.select(path, start, "value"), count, r.Read(r.carried(schema), starts, kept)
 
 
 def _starts(rows: dict[tuple[str, int], Any]) -> tuple[dict[tuple[str, int], int], int]:

@@ -8,6 +8,7 @@ untold.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 import numpy as np
 import pyarrow as pa
@@ -31,13 +32,13 @@ def names_of(batch: pa.RecordBatch) -> pa.Array:
 
 def named_rows(plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Name and number of each row of some units that has a name."""
-    rows = Rows(plan)
-    for batch in batches:
-        for number in batch.column(0).to_pylist():
-            unit = rows.numbered(number)
-            name = names_of(unit)
-            found = pa.RecordBatch.from_arrays([name, unit.column(ROW)], schema=NAMED)
-            yield found.filter(name.is_valid())
+    with closing(Rows(plan)) as rows:
+        for batch in batches:
+            for number in batch.column(0).to_pylist():
+                unit = rows.numbered(number)
+                name = names_of(unit)
+                found = pa.RecordBatch.from_arrays([name, unit.column(ROW)], schema=NAMED)
+                yield found.filter(name.is_valid())
 
 
 def calls_in(batches: Iterable[pa.RecordBatch], names: int) -> Iterator[tuple[pa.RecordBatch, Ints]]:

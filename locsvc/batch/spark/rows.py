@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,8 +111,7 @@ def _numbered_lines(read: Read, text: Text, batches: Iterable[pa.RecordBatch]) -
     """Rows of lines."""
     header = text.head.split("\n", 1)[0].encode("utf-8", "surrogateescape").strip()
     names = [*read.schema.names, ROW]
-    with tempfile.TemporaryDirectory(prefix="locsvc-") as folder:
-        reader = text.reader(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="locsvc-") as folder, closing(text.reader(Path(folder))) as reader:
         place, at = ("", -1), 0
         for piece, found in (x for batch in batches for x in _pieces(batch)):
             lines = found

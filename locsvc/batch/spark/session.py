@@ -67,11 +67,9 @@ def session(master: str | None, executors: int | None, conf: Mapping[str, str]) 
         builder = builder.config(name, value)
     if master is not None:
         builder = builder.master(master)
-    with tempfile.TemporaryDirectory(prefix="locsvc-spark-") as work, tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said:
         # Of the two ways to name the executors' Python, this one is read when a session starts from Python.
         os.environ.setdefault("PYSPARK_PYTHON", conf.get("spark.pyspark.python", sys.executable))
-        if local:
-            os.environ.setdefault("SPARK_WORKER_DIR", work)
         try:
             with _stderr_in(said):
                 spark = builder.getOrCreate()
@@ -81,7 +79,19 @@ def session(master: str | None, executors: int | None, conf: Mapping[str, str]) 
             yield spark
         finally:
             with contextlib.suppress(Exception), _stderr_in(said):
+                left = _work_of(spark)
                 spark.stop()
+                if left is not None:
+                    shutil.rmtree(left, ignore_errors=True)
+
+
+def _work_of(spark: SparkSession) -> Path | None:
+    """Where executors of a cluster within this machine leave their logs, and what was sent to them."""
+    if not str(spark.sparkContext.master).startswith("local-cluster"):
+        return None
+    from pyspark.find_spark_home import _find_spark_home
+
+    return Path(_find_spark_home()) / "work" / str(spark.sparkContext.applicationId)
 
 
 def _settings(*, local: bool, executors: int | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,11 +57,11 @@ def resolver_of(orders: Orders, *, shipped: bool) -> Resolver:
 
 def count_rows(plan: Plan, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """How many rows some units have."""
-    rows = Rows(plan)
-    for batch in batches:
-        numbers = batch.column(0)
-        counts = [sum(len(b) for b in rows.batches(n)) for n in numbers.to_pylist()]
-        yield pa.RecordBatch.from_arrays([numbers, pa.array(counts, pa.int64())], schema=COUNTED)
+    with closing(Rows(plan)) as rows:
+        for batch in batches:
+            numbers = batch.column(0)
+            counts = [sum(len(b) for b in rows.batches(n)) for n in numbers.to_pylist()]
+            yield pa.RecordBatch.from_arrays([numbers, pa.array(counts, pa.int64())], schema=COUNTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +89,15 @@ def answer_units(errand: Errand, batches: Iterable[pa.RecordBatch]) -> Iterator[
         The input has changed.
     """
     resolver = resolver_of(errand.orders, shipped=errand.shipped)
-    rows, firsts = Rows(errand.plan), errand.plan.firsts()
+    firsts = errand.plan.firsts()
     total, parts = Tally(), 0
-    for number, last, row in _by_unit(batches):
-        for part, batch in enumerate(cut(whole_calls(rows, firsts, number, last, row))):
-            found = answered(resolver, batch, errand.orders.confidence)
-            _write(errand, f"part-{number:08d}-{part:04d}", part_bytes(found, errand.orders.form))
-            total.add(tally_of(found, len(batch)))
-            parts += 1
+    with closing(Rows(errand.plan)) as rows:
+        for number, last, row in _by_unit(batches):
+            for part, batch in enumerate(cut(whole_calls(rows, firsts, number, last, row))):
+                found = answered(resolver, batch, errand.orders.confidence)
+                _write(errand, f"part-{number:08d}-{part:04d}", part_bytes(found, errand.orders.form))
+                total.add(tally_of(found, len(batch)))
+                parts += 1
     yield pa.RecordBatch.from_arrays([pa.array([parts]), pa.array([json.dumps(total.to_json())])], schema=WRITTEN)
 
 

@@ -6,6 +6,7 @@ the input is known before it is answered, so nothing hangs on which task reads w
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -52,6 +53,10 @@ class Reader(Protocol):
     def read(self, unit: Unit) -> Iterator[pa.RecordBatch]:
         """The rows of a unit."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file."""
+
 
 class ParquetGroups(ParquetSource):
     """Rows of row groups; the next rows of a group are read on from where the last were."""
@@ -84,6 +89,11 @@ class ParquetGroups(ParquetSource):
             if first >= unit.size:
                 yield batch.slice(0, used)
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self._rest, self._left = iter(()), None
+        self._file.close()
+
 
 class CsvBlocks(CsvSource):
     """Blocks of CSV."""
@@ -102,6 +112,10 @@ class CsvBlocks(CsvSource):
     def parsed(self, block: bytes) -> pa.RecordBatch:
         """The rows of a block of whole lines."""
         return self._parsed(block)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._raw.close()
 
 
 class JsonBlocks(JsonSource):
@@ -122,6 +136,10 @@ class JsonBlocks(JsonSource):
     def parsed(self, block: bytes) -> pa.RecordBatch:
         """The rows of a block of whole lines."""
         return self._read_block(block)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._raw.close()
 
 
 def _bytes_of(path: Path, unit: Unit) -> bytes:
@@ -240,11 +258,12 @@ def plan_of(tables: Tables) -> tuple[Plan, pa.Schema]:
     schema: pa.Schema | None = None
     units: list[Ints] = []
     for file, path in enumerate(tables.files):
-        reader = tables.reader(file)
-        if schema is not None and not reader.schema.equals(schema):
-            raise BadData(f"{path} has other columns than {tables.files[0]}; files of a directory share their columns")
-        schema = reader.schema
-        units.append(np.array(list(reader.units(file)), np.int64).reshape(-1, 4))
+        with contextlib.closing(tables.reader(file)) as reader:
+            if schema is not None and not reader.schema.equals(schema):
+                why = f"{path} has other columns than {tables.files[0]}; files of a directory share their columns"
+                raise BadData(why)
+            schema = reader.schema
+            units.append(np.array(list(reader.units(file)), np.int64).reshape(-1, 4))
     if schema is None:
         raise BadData("there is nothing to read")
     return Plan(tables, np.concatenate(units)), schema
@@ -262,6 +281,7 @@ class Rows:
         """A unit as it is read."""
         unit = self._plan[number]
         if self._open is None or self._open[0] != unit.file:
+            self.close()
             self._open = (unit.file, self._plan.tables.reader(unit.file))
         yield from self._open[1].read(unit)
 
@@ -270,3 +290,9 @@ class Rows:
         batch = pa.concat_batches(list(self.batches(number)))
         first = int(self._firsts[number])
         return batch.append_column(ROW, pa.array(np.arange(first, first + len(batch))))
+
+    def close(self) -> None:
+        """Let go of the file that was read last."""
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
