@@ -78,7 +78,8 @@ class CellClaims(Claims):
     """Cells as the cell dataset placed them.
 
     step int64 (CellFallback), range_m (NaN unknown), samples, azimuth_deg (NaN unknown), timing_advance (NaN unknown),
-    radio int64, neighbour bool; where located history knows more than the dataset, `learned`.
+    radio int64, neighbour bool; where located history knows more than the dataset, `learned`, and with it spread_m: the
+    standard deviation along one axis of a cloud that stands in for the dataset's shape (NaN: that shape stays).
     """
 
     step: Ints
@@ -89,6 +90,7 @@ class CellClaims(Claims):
     radio: Ints
     neighbour: Bools
     learned: Histograms | None = None
+    spread_m: Floats | None = None
 
 
 class _Shapes(NamedTuple):
@@ -114,10 +116,13 @@ class _Shapes(NamedTuple):
     mast_offset_share: float
     neighbour_range_factor: float
     aggregate_soft_share: float
+    cloud_tail_factor: float
+    cloud_tail_weight: float
 
 
 def _shapes(p: Parameters) -> _Shapes:
-    shape = [p.cell_shape[name] for name in _Shapes._fields[6:]]
+    shape = [p.cell_shape[name] for name in _Shapes._fields[6:-2]]
+    cloud = [p.coverage_cell[name] for name in _Shapes._fields[-2:]]
     return _Shapes(
         p.cell_default_range_m,
         p.cell_longest_range_m,
@@ -126,6 +131,7 @@ def _shapes(p: Parameters) -> _Shapes:
         p.step_outlier_scale_factor,
         p.step_range_factor,
         *shape,
+        *cloud,
     )
 
 
@@ -134,9 +140,10 @@ def of_cells(claims: CellClaims, p: Parameters) -> Made:
     n = len(claims.call)
     component, piece = np.zeros((3 * n, len(COMPONENT_COLUMNS))), np.empty(3 * n, np.int64)
     share, scale = np.empty(n), np.empty(n)
-    columns = np.stack((claims.range_m, claims.samples, claims.azimuth_deg, claims.timing_advance, claims.age_s))
+    spread_m = np.full(n, np.nan) if claims.spread_m is None else claims.spread_m
+    columns = (claims.range_m, claims.samples, claims.azimuth_deg, claims.timing_advance, claims.age_s, spread_m)
     kinds = np.stack((claims.step, claims.radio, claims.neighbour.astype(np.int64)))
-    count = _put_cells(columns, kinds, _shapes(p), movement_of(p), component, piece, share, scale)
+    count = _put_cells(np.stack(columns), kinds, _shapes(p), movement_of(p), component, piece, share, scale)
     if claims.learned is None:
         return made_of(claims, share, scale, piece[:count], component[:count])
     h = claims.learned
@@ -202,7 +209,7 @@ def _cell_range_m(range_m: float, samples: float, step: int, radio: int, neighbo
     if single and neighbour:
         reach *= s.neighbour_range_factor
     reach = max(reach * s.range_factor[step], s.least_range_m)
-    return min(reach, s.longest_range_m[radio]) if single else reach
+    return float(min(reach, s.longest_range_m[radio]) if single else reach)
 
 
 @compiled
@@ -218,7 +225,7 @@ def _put_cells(
 ) -> int:
     """Writes the components of cells; their number.
 
-    `columns` (5, n): range, samples, azimuth, timing advance, age; `kinds` (3, n): step, radio, neighbour.
+    `columns` (6, n): range, samples, azimuth, timing advance, age, spread; `kinds` (3, n): step, radio, neighbour.
     """
     count = 0
     for i in range(kinds.shape[1]):
@@ -233,7 +240,12 @@ def _put_cells(
         extent = reach
         row = component[count]
         piece[count] = i
-        if timed:
+        if not math.isnan(columns[5, i]):
+            extent = 2.0 * columns[5, i]
+            _put_cloud(component, count, columns[5, i], moved, s)
+            count += 1
+            piece[count] = i
+        elif timed:
             _put_timing_band(row, delay, reach, moved, step, radio, s)
             _put_opening(row, azimuth, s)
             extent = max(reach, delay)
@@ -259,6 +271,14 @@ def _put_cells(
         share[i] = aged_share(s.outlier_share[step] * few, age, t)
         scale_m[i] = max(s.outlier_scale_factor[step] * extent, LEAST_CELL_SCALE_M)
     return count
+
+
+@inlined
+def _put_cloud(component: Floats, count: int, spread_m: float, moved_m: float, s: _Shapes) -> None:
+    """Writes two Gaussians round the middle of a learned cell or group."""
+    tail, extra = spread_m * s.cloud_tail_factor, moved_m * moved_m
+    put_gaussian(component[count], 1.0 - s.cloud_tail_weight, spread_m, spread_m, 0.0, extra)
+    put_gaussian(component[count + 1], s.cloud_tail_weight, tail, tail, 0.0, extra)
 
 
 @inlined

@@ -56,7 +56,7 @@ LINE_KIND_OF_CLASS: dict[ClassOfService, str] = {
 }
 # Line kinds whose address says little about where the caller is.
 MOVING_KINDS = frozenset({"nomadic", "mobile"})
-_STEPS = ("sector", "centroid", "physical_identity", "site", "area", "network", "country")
+_STEPS = ("coverage", "sector", "centroid", "physical_identity", "site", "area", "network", "country")
 
 
 class DeviceColumns(NamedTuple):
@@ -95,6 +95,7 @@ class Parameters:
     step_outlier_scale_factor: Floats
     step_range_factor: Floats
     cell_shape: Mapping[str, float]
+    coverage_cell: Mapping[str, float]
     line_outlier_share: Floats
     line_outlier_scale_m: Floats
     placement_sigma_m: Floats
@@ -128,6 +129,7 @@ class Parameters:
                 step_outlier_scale_factor=_column(values["cell_steps"], steps, "outlier_scale_factor"),
                 step_range_factor=_column(values["cell_steps"], steps, "range_factor"),
                 cell_shape=_numbers(values["cell_shape"]),
+                coverage_cell=_numbers(values["coverage_cell"]),
                 line_outlier_share=_column(values["line"], LINE_KINDS, "outlier_share"),
                 line_outlier_scale_m=_column(values["line"], LINE_KINDS, "outlier_scale_m"),
                 placement_sigma_m=np.array([float(values["placement_sigma_m"][p]) for p in placements]),

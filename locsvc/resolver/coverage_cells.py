@@ -1,0 +1,304 @@
+"""Lone serving cells by located history: where the cell was heard like this before, and how sure that makes.
+
+For a cell that is known the answer is a histogram of H3 cells (`coverage_mass`) beside a cloud round the cell's middle,
+which stands for what was never driven: the fewer visits there are, and the worse the measurement fits them, the more
+the cloud weighs. A cell that is not known is placed by the known ones of its site, area or network
+(`coverage_siblings`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from locsvc import geo
+from locsvc.compiled import compiled, inlined
+from locsvc.fusion.cell_claims import Histograms
+from locsvc.fusion.lattice import EDGE_M
+from locsvc.model import CellFallback
+from locsvc.reference.cells import keys
+from locsvc.reference.coverage import identities
+from locsvc.reference.coverage.files import C_SPREAD_M, C_VISITS
+from locsvc.resolver.coverage_mass import Fit, fit_of, put_counts, put_masses
+from locsvc.resolver.coverage_siblings import PER_DEGREE, block_keys, place_by_siblings, widths_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from locsvc.fusion.parameters import Parameters
+    from locsvc.reference.cells import CellQueries
+    from locsvc.reference.coverage import CoverageStore
+
+    Bools = npt.NDArray[np.bool_]
+    Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
+    Singles = npt.NDArray[np.float32]
+
+_COVERAGE = int(CellFallback.COVERAGE)
+# Bins have grandparents.
+_COARSEST = 2
+# Bins of a claim, and bins at the least, that room is made for at first.
+_USUAL_BINS, _LEAST_ROOM = 96, 4096
+# Columns of what the kernel says of each claim.
+LATITUDE, LONGITUDE, SPREAD, WEIGHT, REACH, VISITS = range(6)
+# A grandparent of a bin reaches this many of its edges from its centre to the far side of its farthest child.
+_EDGES = 1.2
+
+
+@dataclass(slots=True)
+class LoneCells:
+    """What located history says of serving cells, (n,).
+
+    step int8: COVERAGE; SITE, AREA or NETWORK by its known cells; 0 where it says nothing. latitude_deg, longitude_deg
+    and spread_m: a cloud with a core of that standard deviation along one axis. learned: histograms of those with
+    step COVERAGE. prefer_tower bool: so few visits that a mast or centroid of the cell database says as much.
+    """
+
+    step: npt.NDArray[np.int8]
+    latitude_deg: Floats
+    longitude_deg: Floats
+    spread_m: Floats
+    learned: Histograms
+    prefer_tower: Bools
+
+
+class _Doubt(NamedTuple):
+    """How far visits are trusted, see [coverage_cell] of the calibration."""
+
+    doubt_visits: float
+    new_visits: float
+    new_share: float
+    spread_factor: float
+    shrink_visits: float
+    unknown_spread_m: float
+    fresh_s: float
+    still_weight: float
+
+
+class _Asked(NamedTuple):
+    """Cells that are known, n of them: numbers, spread of a typical cell of the network, measurements.
+
+    measured (3, n): level, quality, timing advance; step_m (n,): metres of a step of timing advance.
+    """
+
+    cell: Ints
+    typical_m: Floats
+    measured: Floats
+    age_s: Floats
+    step_m: Floats
+
+
+class _History(NamedTuple):
+    """The arrays of a coverage that the kernel reads."""
+
+    cell_start: Ints
+    cell_split: Ints
+    cell_place: npt.NDArray[np.int32]
+    cell_stats: Singles
+    cell_resolution: npt.NDArray[np.int8]
+    row_bin: npt.NDArray[np.int32]
+    row_stats: Singles
+    bin_h3: Ints
+    bin_place: Floats
+
+
+def lone_cells(
+    queries: CellQueries,
+    level_dbm: Floats,
+    quality_db: Floats,
+    timing_advance: Floats,
+    age_s: Floats,
+    store: CoverageStore,
+    parameters: Parameters,
+) -> LoneCells:
+    """What a coverage says of serving cells, each by itself.
+
+    Parameters
+    ----------
+    queries
+        The cells, n of them; of a physical identity that is used several times the one near `near_*` is taken.
+    level_dbm, quality_db, timing_advance, age_s
+        (n,) float64 each; NaN where not measured (age: 0).
+    """
+    network = keys.networks(queries.radio, queries.mcc, queries.mnc)
+    wide = (queries.radio, queries.mcc, queries.mnc, queries.area, queries.cell, queries.arfcn, queries.pci)
+    radio, mcc, mnc, area, cell, arfcn, pci = (column.astype(np.int64) for column in wide)
+    full = identities.full(radio, mcc, mnc, area, cell)
+    first, number = store.find(full)
+    by_channel = np.flatnonzero((number == 0) | (full < 0))
+    if len(by_channel):
+        physical = identities.physical(*(column[by_channel] for column in (radio, mcc, mnc, arfcn, pci)))
+        # A cell that was named is another than the one that is known by its channel alone.
+        found, several = store.find(physical)
+        usable = (physical >= 0) & (full[by_channel] < 0)
+        first[by_channel], number[by_channel] = found, np.where(usable, several, 0)
+    known = np.flatnonzero(number > 0)
+    first[known] = _nearest(first[known], number[known], queries, known, store)
+    result = _by_siblings(queries, network, full, number == 0, store, parameters)
+    if len(known):
+        measured = np.stack((level_dbm, quality_db, timing_advance, age_s))[:, known]
+        _put_known(result, known, first[known], network[known], measured, queries.radio[known], store, parameters)
+    return result
+
+
+def _nearest(first: Ints, number: Ints, queries: CellQueries, known: Ints, store: CoverageStore) -> Ints:
+    """Of the places where an identity is heard, the one near the query's place; the most visited where it has none."""
+    chosen = first.copy()
+    for i in np.flatnonzero(number > 1).tolist():
+        cells = np.arange(first[i], first[i] + number[i])
+        q = known[i]
+        near = (float(queries.near_latitude_deg[q]), float(queries.near_longitude_deg[q]))
+        if math.isnan(near[0]):
+            chosen[i] = cells[np.argmax(store.cell_stats[cells, C_VISITS])]
+        else:
+            place = store.cell_place[cells] / PER_DEGREE
+            chosen[i] = cells[np.argmin(geo.distance_m(*near, place[:, 0], place[:, 1]))]
+    return chosen
+
+
+def _by_siblings(
+    queries: CellQueries, network: Ints, full: Ints, unknown: Bools, store: CoverageStore, parameters: Parameters
+) -> LoneCells:
+    """Cells placed by others of their group; those that are known themselves are left open."""
+    n = len(network)
+    step, place = np.zeros(n, np.int8), np.full((3, n), np.nan)
+    at = np.flatnonzero(unknown)
+    if len(at):
+        areas = keys.area_keys(network[at], queries.area[at], keys.known_areas(queries.radio[at], queries.area[at]))
+        groups = (keys.site_keys(full[at]), block_keys(full[at]), areas, network[at])
+        step[at], place[0, at], place[1, at], place[2, at] = place_by_siblings(groups, store, parameters)
+    none = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n), np.zeros(0, np.int64), np.zeros(0)
+    return LoneCells(step, place[0], place[1], place[2], Histograms(*none), np.zeros(n, bool))
+
+
+def _put_known(
+    result: LoneCells,
+    known: Ints,
+    cell: Ints,
+    network: Ints,
+    measured: Floats,
+    radio: npt.NDArray[np.int8],
+    store: CoverageStore,
+    parameters: Parameters,
+) -> None:
+    """Writes clouds and histograms of cells that are known."""
+    p, widths = parameters.coverage_cell, widths_of(store)
+    typical = widths.spread_m[widths.of(network)]
+    still = parameters.time["fresh_s"], parameters.time["still_weight"]
+    doubt = _Doubt(*(*(p[name] for name in _Doubt._fields[:-2]), *still))
+    asked = _Asked(cell, typical, measured[:3], measured[3], parameters.cell_timing_step_m[radio])
+    said, runs = np.zeros((len(known), 6)), np.zeros((2, len(known)), np.int64)
+    bins, mass = _histograms(asked, history_of(store), fit_of(parameters), doubt, said, runs)
+    result.step[known] = _COVERAGE
+    result.latitude_deg[known], result.longitude_deg[known] = said[:, LATITUDE], said[:, LONGITUDE]
+    result.spread_m[known], result.prefer_tower[known] = said[:, SPREAD], said[:, VISITS] < p["thin_visits"]
+    h = result.learned
+    h.weight[known], h.reach_m[known] = said[:, WEIGHT], said[:, REACH]
+    h.first[known], h.bins[known] = runs
+    h.bin, h.mass = bins, mass
+
+
+def history_of(store: CoverageStore) -> _History:
+    """The arrays of a coverage that the kernel reads."""
+    return _History(*(getattr(store, name) for name in _History._fields))
+
+
+def _histograms(
+    asked: _Asked, history: _History, fit: Fit, doubt: _Doubt, said: Floats, runs: Ints
+) -> tuple[Ints, Floats]:
+    """Bins and masses of all claims, with as much room as they turn out to need."""
+    room = max(_USUAL_BINS * len(asked.cell), _LEAST_ROOM)
+    bins, mass = np.empty(room, np.int64), np.empty(room)
+    done, used = 0, 0
+    while True:
+        done, used = _fill(asked, history, fit, doubt, said, runs, bins, mass, (done, used))
+        if done == len(asked.cell):
+            return bins[:used], mass[:used]
+        bins, mass = np.resize(bins, 2 * len(bins)), np.resize(mass, 2 * len(mass))
+
+
+@compiled
+def _fill(
+    asked: _Asked, history: _History, fit: Fit, doubt: _Doubt, said: Floats, runs: Ints, bins: Ints, mass: Floats,
+    begun: tuple[int, int],
+) -> tuple[int, int]:  # fmt: skip
+    """Writes what history says of claims, from where it was begun until there is no room; claims done and bins used."""
+    done, used = begun
+    most = 0
+    for i in range(done, len(asked.cell)):
+        most = max(most, history.cell_start[asked.cell[i] + 1] - history.cell_start[asked.cell[i]])
+    count, key = np.empty(most), np.empty(most, np.int64)
+    for i in range(done, len(asked.cell)):
+        c = asked.cell[i]
+        first, last = history.cell_start[c], history.cell_split[c]
+        if first == last:
+            # Never heard as the serving cell: where it is heard as a neighbour is all there is.
+            last = history.cell_start[c + 1]
+        rows = last - first
+        level, quality, advance, age = asked.measured[0, i], asked.measured[1, i], asked.measured[2, i], asked.age_s[i]
+        total, visits, once, farthest = put_counts(history.row_stats[first:last], level, quality, advance, fit, count)
+        number = 0
+        if rows > 0 and history.cell_resolution[c] >= _COARSEST:
+            for r in range(rows):
+                key[r] = history.bin_h3[history.row_bin[first + r]]
+            number = put_masses(key[:rows], count[:rows], total, fit, bins[used:], mass[used:])
+        if number < 0:
+            return i, used
+        said[i, LATITUDE] = history.cell_place[c, 0] / PER_DEGREE
+        said[i, LONGITUDE] = history.cell_place[c, 1] / PER_DEGREE
+        width = _spread_m(history.cell_stats[c, C_SPREAD_M], visits, asked.typical_m[i], doubt)
+        said[i, SPREAD] = _spread_beyond_m(width, advance, farthest, asked.step_m[i])
+        new = (once + doubt.new_visits * doubt.new_share) / (visits + doubt.new_visits)
+        said[i, WEIGHT] = _still(age, doubt) * total / (total + new * doubt.doubt_visits) if number else 0.0
+        said[i, VISITS] = visits
+        said[i, REACH] = _reach_m(history.bin_place, history.row_bin[first:last], said[i], history.cell_resolution[c])
+        runs[0, i], runs[1, i] = used, number
+        used += number
+    return len(asked.cell), used
+
+
+@inlined
+def _still(age_s: float, doubt: _Doubt) -> float:
+    """What is left of a histogram's weight when the caller may have moved away from where the cell was measured."""
+    if age_s <= doubt.fresh_s:
+        return 1.0
+    return doubt.still_weight + (1.0 - doubt.still_weight) * doubt.fresh_s / age_s
+
+
+@inlined
+def _spread_m(spread_m: float, visits: float, typical_m: float, doubt: _Doubt) -> float:
+    """Width along one axis of the cloud round a cell's middle: its own as far as its visits go, else a typical one."""
+    typical = doubt.unknown_spread_m if math.isnan(typical_m) else typical_m
+    shrink = doubt.shrink_visits
+    variance = (visits * spread_m * spread_m / 2.0 + shrink * typical * typical) / (visits + shrink)
+    return doubt.spread_factor * math.sqrt(variance)
+
+
+@inlined
+def _spread_beyond_m(width_m: float, advance: float, farthest: float, step_m: float) -> float:
+    """The width, grown where the delay is longer than it ever was: the caller is beyond, or the delay is wrong."""
+    beyond = (advance - farthest) * step_m if farthest >= 0.0 else 0.0
+    return math.hypot(width_m, beyond / 2.0) if beyond > step_m else width_m
+
+
+@inlined
+def _reach_m(place: Floats, rows: npt.NDArray[np.int32], said: Floats, resolution: int) -> float:
+    """Distance from the cloud's middle that holds all bins, metres."""
+    metre = math.pi / 180.0 * 6_371_007.0
+    across = metre * math.cos(math.radians(said[LATITUDE]))
+    far = 0.0
+    for r in rows:
+        north = (place[r, 0] - said[LATITUDE]) * metre
+        east = ((place[r, 1] - said[LONGITUDE] + 540.0) % 360.0 - 180.0) * across
+        far = max(far, north * north + east * east)
+    # A bin may be anywhere in its grandparent, and that is written whole.
+    return float(math.sqrt(far) * 1.01 + 2.0 * _EDGES * EDGE_M[max(resolution - _COARSEST, 0)])
+
+
+def reach_from(cells: LoneCells, latitude_deg: Floats, longitude_deg: Floats) -> Floats:
+    """Reach of the histograms, (n,) metres, from other places than the clouds' own."""
+    moved = geo.distance_m(cells.latitude_deg, cells.longitude_deg, latitude_deg, longitude_deg)
+    return cells.learned.reach_m + np.nan_to_num(moved)
