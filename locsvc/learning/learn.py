@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections import Counter
@@ -92,9 +93,20 @@ def learn(
     DatasetError
         What was learned before is damaged.
     """
-    began_s = time.monotonic()
     options = options or Options()
-    sources = [open_source(table, options.input_format, options.mapping) for table in tables]
+    with contextlib.ExitStack() as opened:
+        sources = []
+        for table in tables:
+            sources.append(open_source(table, options.input_format, options.mapping))
+            opened.callback(sources[-1].close)
+        return _learn(tables, sources, data, options, progress)
+
+
+def _learn(
+    tables: Sequence[Path], sources: Sequence[Source], data: Path, options: Options, progress: Progress | None
+) -> LearnReport:
+    """Learns from tables that are open."""
+    began_s = time.monotonic()
     digests = {_digest(table): table.name for table in tables if str(table) != "-"}
     if len(digests) < sum(str(table) != "-" for table in tables):
         raise BadData("one table is given twice (or two with the same content): it would be counted twice")

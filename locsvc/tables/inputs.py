@@ -58,6 +58,10 @@ class Source(ABC):
     def batches(self) -> Iterator[pa.RecordBatch]:
         """All batches from the first on."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Lets go of the file."""
+
     def share_read(self, rows: int) -> float | None:
         """How much of the table has been read, 0 to 1; None when nobody knows."""
         return rows / self.rows if self.rows else None
@@ -93,6 +97,10 @@ class ParquetSource(Source):
         """Row group by row group."""
         for group in range(self._file.num_row_groups):
             yield from self._group(group)
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._file.close()
 
     def _group(self, group: int) -> Iterator[pa.RecordBatch]:
         expected, read = self._file.metadata.row_group(group).num_rows, 0
@@ -130,6 +138,11 @@ class _Lines(Source):
         self._buffer = self._read(BLOCK).removeprefix(_BOM)
         if not self._buffer.strip():
             raise BadData(f"{self._name} is empty")
+
+    def close(self) -> None:
+        """Lets go of the file; stdin is left."""
+        if self._name != "stdin":
+            self._raw.close()
 
     def _peek(self, count: int) -> bytes:
         if not isinstance(self._raw, io.BufferedReader):

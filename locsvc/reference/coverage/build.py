@@ -28,7 +28,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 # Rows by cell that are turned into rows by place at a time.
-_AT_A_TIME = 1 << 21
+_AT_A_TIME = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)

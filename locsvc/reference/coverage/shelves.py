@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ SHELF_BITS = 5
 SHELVES = 1 << SHELF_BITS
 # Fibonacci hashing: 2^64 over the golden ratio, as a signed number.
 _SPREAD = np.int64(-7046029254386353131)
-_COLUMNS = ("what", "where", "marks")
+_ORDERED = ("what", "where")
 # Tallies that are gathered in memory before they are added up and put on the shelves: some 130 bytes each.
-GATHERED = 1 << 20
+GATHERED = 1 << 19
 
 
 def shelf_of(tallies: Tallies) -> Ints:
@@ -40,12 +41,15 @@ def _narrow(column: Ints) -> npt.NDArray[Any]:
 
 
 def save(file: Path, tallies: Tallies, *, packed: bool) -> None:
-    """Write tallies, `packed` to a fourth of their size at ten times the cost."""
-    columns = {"what": tallies.what, "where": tallies.where, "marks": tallies.marks}
+    """Write tallies, which are sorted; `packed` to a fourth of their size."""
+    columns = {name: _steps(getattr(tallies, name)) for name in _ORDERED} | {"marks": tallies.marks}
     columns |= {f"sums{i}": column for i, column in enumerate(tallies.sums.T)}
-    narrow = {name: _narrow(column) for name, column in columns.items()}
-    with file.open("wb") as opened:
-        (np.savez_compressed if packed else np.savez)(opened, allow_pickle=False, **narrow)
+    how = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+    # As `numpy.savez` does it, but quicker: most of what a tally says is that it says nothing more.
+    with zipfile.ZipFile(file, "w", how, compresslevel=1) as archive:
+        for name, column in columns.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as opened:
+                np.lib.format.write_array(opened, _narrow(column), allow_pickle=False)
 
 
 def load(file: Path) -> Tallies:
@@ -57,13 +61,19 @@ def load(file: Path) -> Tallies:
         The file cannot be read.
     """
     try:
-        with np.load(file, allow_pickle=False) as held:
+        # Opened here, as numpy leaves what is no archive open.
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as held:
             width = sum(name.startswith("sums") for name in held.files)
             sums = np.stack([held[f"sums{i}"].astype(np.int64) for i in range(width)], axis=1)
-            what, where, marks = (held[name].astype(np.int64) for name in _COLUMNS)
-            return Tallies(what, where, marks, sums)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            what, where = (np.cumsum(held[name].astype(np.int64)) for name in _ORDERED)
+            return Tallies(what, where, held["marks"].astype(np.int64), sums)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DatasetError(f"{file} cannot be read ({error}); learn anew with --fresh") from error
+
+
+def _steps(column: Ints) -> Ints:
+    """Differences from number to number, from 0 on: of sorted ones most are small."""
+    return np.diff(column, prepend=np.int64(0))
 
 
 class Gathering:
