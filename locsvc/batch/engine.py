@@ -58,12 +58,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run came to."""
+    """What a run came to; `left_out` are columns of stdin that began too late, and how many rows had them."""
 
     tally: Tally
     snapshot_id: str
     seconds: float
     resumed_parts: int
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """For a person or a program."""
@@ -73,6 +74,7 @@ class Run:
             "seconds": round(self.seconds, 3),
             "calls_per_s": round(rate, 1),
             "resumed_parts": self.resumed_parts,
+            "left_out": dict(self.left_out),
             "snapshot": self.snapshot_id,
             "version": locsvc.__version__,
         }
@@ -116,7 +118,7 @@ def run(job: Job, progress: Progress | None = None) -> Run:
     finally:
         if state is not None:
             state.close()
-    return Run(tally, snapshot_id, time.monotonic() - began_s, resumed)
+    return Run(tally, snapshot_id, time.monotonic() - began_s, resumed, source.left_out())
 
 
 def _unwritable(error: OSError, job: Job) -> ConfigError:

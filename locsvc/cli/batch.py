@@ -235,3 +235,8 @@ def _say(told: dict[str, Any]) -> None:
         output.talk(f"rejects    {sum(told['rejects'].values()):,} values or rows")
         for reason, count in list(told["rejects"].items())[:20]:
             output.talk(f"  {count:>9,}  {reason}")
+    for name, count in told["left_out"].items():
+        output.talk(
+            f"column {name!r} began after the first megabyte of stdin and is left out ({count:,} rows); a file's"
+            " columns are all known: give its name"
+        )
