@@ -14,6 +14,7 @@ from locsvc.cli.bench import bench
 from locsvc.cli.calibrate import calibrate
 from locsvc.cli.datasets import info
 from locsvc.cli.decode import decode
+from locsvc.cli.evaluate import evaluate
 from locsvc.cli.imports import import_group
 from locsvc.cli.learn import learn
 from locsvc.cli.lookup import lookup
@@ -48,5 +49,5 @@ def main() -> None:
     """Say where an emergency caller is, with an honest region, and why."""
 
 
-for _command in (resolve, batch, decode, serve, lookup, import_group, learn, calibrate, info, bench):
+for _command in (resolve, batch, decode, serve, lookup, import_group, learn, calibrate, evaluate, info, bench):
     main.add_command(_command)

@@ -1,0 +1,177 @@
+"""Cross-validation: which calls are tested together, and a service that learned from all others.
+
+Nothing of a fold's own calls is in what answers them: coverage is learned anew from the other folds, and neither the
+coverage nor the calibration of the data directory is taken, as they may have seen these very tables.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from locsvc.errors import BadData
+from locsvc.evaluate.labels import NONE, days_of, sessions_of, texts_of
+from locsvc.learning.learn import Options as LearnOptions
+from locsvc.learning.learn import learn
+from locsvc.reference.snapshot import CURRENT, SNAPSHOTS, Draft, Snapshot, current_id
+from locsvc.reference.store import CALIBRATION_FILE, Reference
+from locsvc.resolver import Resolver
+from locsvc.tables.form import CALL, OWN, UNREAD
+from locsvc.tables.rows import read_rows
+
+Ints = npt.NDArray[np.int64]
+Texts = npt.NDArray[np.object_]
+
+DAY, SESSION, TIME = "day", "session", "time"
+COVERAGE = "coverage"
+DEFAULT_FOLDS = 5
+# Another way to say that nothing was learned.
+UNTAUGHT = "folds without anything to learn from"
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """How calls are dealt to folds: by day, session, stretch of time, or a column; 0 folds: one for each value."""
+
+    by: str = DAY
+    count: int = DEFAULT_FOLDS
+    keep_calibration: bool = False
+
+    @property
+    def column(self) -> str | None:
+        """The column that is asked for, if one is."""
+        return None if self.by in {DAY, SESSION, TIME} else self.by
+
+
+def fold_numbers(batches: Sequence[pa.RecordBatch], folding: Folding, session: str | None) -> list[Ints]:
+    """The fold of each row, (rows,) for each batch of whole calls: a call's rows are in the fold of its last.
+
+    Raises
+    ------
+    BadData
+        There is one fold only.
+    """
+    lasts, calls = [], []
+    for batch in batches:
+        call = batch.column(CALL).to_numpy(zero_copy_only=False).astype(np.int64)
+        new = np.append(True, call[1:] != call[:-1])
+        calls.append(np.cumsum(new) - 1)
+        lasts.append(np.flatnonzero(np.append(new[1:], True)))
+    of_call = _dealt(batches, lasts, folding, session)
+    if len(of_call) and of_call.max() == 0:
+        raise BadData(
+            f"--folds {folding.by}: all calls are in one fold, so there is nothing to learn from; fold by time"
+        )
+    starts = np.cumsum([0, *(len(last) for last in lasts)])
+    return [of_call[starts[k] : starts[k + 1]][call] for k, call in enumerate(calls)]
+
+
+def _dealt(batches: Sequence[pa.RecordBatch], lasts: Sequence[Ints], folding: Folding, session: str | None) -> Ints:
+    """The fold of each call, (calls,)."""
+    if folding.by == TIME:
+        t = np.concatenate([_times(b, last) for b, last in zip(batches, lasts, strict=True)] or [np.zeros(0)])
+        order = np.argsort(t, kind="stable")
+        fold = np.empty(len(t), np.int64)
+        fold[order] = np.arange(len(t)) * max(folding.count or DEFAULT_FOLDS, 2) // max(len(t), 1)
+        return fold
+    labels = np.concatenate(
+        [_labels(b, last, folding, session) for b, last in zip(batches, lasts, strict=True)] or [np.zeros(0, object)]
+    )
+    values, place, size = np.unique(labels.astype(str), return_inverse=True, return_counts=True)
+    count = folding.count or len(values)
+    fold_of, filled = np.zeros(len(values), np.int64), np.zeros(count)
+    # The largest first, each to the fold that has least: folds are about as large, and the same every time.
+    for k in np.lexsort((values, -size)).tolist():
+        fold_of[k] = int(np.argmin(filled))
+        filled[fold_of[k]] += size[k]
+    return fold_of[place]
+
+
+def _times(batch: pa.RecordBatch, last: Ints) -> npt.NDArray[np.float64]:
+    return read_rows(batch.take(pa.array(last))).t
+
+
+def _labels(batch: pa.RecordBatch, last: Ints, folding: Folding, session: str | None) -> Texts:
+    own = batch.take(pa.array(last))
+    if folding.by == DAY:
+        return days_of(read_rows(own).t)
+    if folding.by == SESSION:
+        return sessions_of(own, read_rows(own).t, session)
+    return texts_of(own, folding.by)
+
+
+@contextlib.contextmanager
+def resolver_of_fold(
+    training: Sequence[pa.Table], data: Path | None, folding: Folding, counts: Counter[str]
+) -> Iterator[Resolver]:
+    """A resolver over the reference data and what the training tables teach; its directory is gone afterwards.
+
+    Raises
+    ------
+    DatasetError
+        The reference data is damaged.
+    """
+    with tempfile.TemporaryDirectory(prefix="locsvc-fold-") as folder:
+        own = Path(folder) / "data"
+        copied = data is not None and current_id(data) is not None
+        if copied and data is not None:
+            _copy(data, own, keep_calibration=folding.keep_calibration)
+        files = []
+        for k, table in enumerate(training):
+            if len(table):
+                files.append(Path(folder) / f"table-{k}.parquet")
+                pq.write_table(_as_given(table), files[-1])
+        try:
+            learn(files, own, LearnOptions(fresh=True))
+            taught = True
+        except BadData:
+            taught = False
+            counts[UNTAUGHT] += 1
+        yield Resolver(Reference.open(own, verify=False) if taught or copied else Reference.empty())
+
+
+def _as_given(table: pa.Table) -> pa.Table:
+    """Rows without the engine's columns; those that could not be read are left."""
+    if UNREAD in table.schema.names:
+        table = table.filter(table.column(UNREAD).is_null())
+    return table.select([n for n in table.schema.names if n not in OWN])
+
+
+def _copy(data: Path, own: Path, *, keep_calibration: bool) -> None:
+    """A data directory with the same files, linked where that can be, without coverage."""
+    snapshot = current_id(data)
+    if snapshot is None:
+        return
+    own.mkdir()
+    shutil.copytree(data / SNAPSHOTS / snapshot, own / SNAPSHOTS / snapshot, copy_function=_linked)
+    shutil.copy(data / CURRENT, own / CURRENT)
+    if keep_calibration and (data / CALIBRATION_FILE).exists():
+        shutil.copy(data / CALIBRATION_FILE, own / CALIBRATION_FILE)
+    learned = Snapshot.open(own, verify=False).entries(COVERAGE)
+    if learned:
+        with Draft.begin(own) as draft:
+            for entry in learned:
+                draft.drop(COVERAGE, entry.name)
+            draft.publish()
+
+
+def _linked(source: str, target: str) -> str:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+    return target
+
+
+__all__ = ["DAY", "DEFAULT_FOLDS", "NONE", "SESSION", "TIME", "Folding", "fold_numbers", "resolver_of_fold"]
