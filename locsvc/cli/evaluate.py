@@ -129,9 +129,9 @@ def _refuse_to_overwrite(sources: tuple[Path, ...], *targets: Path | None) -> No
 def _write(found: Evaluation, as_json: Path | None, report: Path | None, *, as_json_too: bool) -> None:
     """Everything that was asked for; tables where JSON does not go to stdout."""
     if report is not None:
-        from locsvc.evaluate.report import page_of
+        from locsvc.cli.report.evaluation import evaluation_page
 
-        output.write_file(report, page_of(found))
+        output.write_file(report, evaluation_page(found))
     if as_json_too or (as_json is not None and str(as_json) == _STANDARD):
         output.write_json(found.numbers)
     else:

@@ -173,8 +173,8 @@ def circle_sigma_m(radius_m: Floats, confidence: float) -> Floats:
 def gaussian_log_scores(error_m: Floats, sigma_m: Floats) -> Floats:
     """Log scores, (n,), of round Gaussians whose truth lies `error_m` from the centre: minus ln of the density, 1 / m2.
 
-    One of a hundred is taken to be elsewhere (a Student density of two degrees of freedom, 10 km wide), or a single miss
-    of a small circle would be all that the mean tells.
+    One of a hundred is taken to be elsewhere (a Student density of two degrees of freedom, 10 km wide), or a single
+    miss of a small circle would be all that the mean tells.
 
     >>> gaussian_log_scores(np.array([0.0, 5_000.0]), np.array([100.0, 100.0])).round(2).tolist()
     [11.06, 25.1]
