@@ -247,7 +247,9 @@ def test_json_lines_and_damaged_row_groups(batch: Batch, tmp_path: Path, seed: i
 
 
 @pytest.mark.usefixtures("spark")
-def test_directories_are_their_files_by_name(batch: Batch, tmp_path: Path, seed: int) -> None:
+def test_directories_are_their_files_by_name(
+    batch: Batch, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = with_calls(fixes(900, seed), [f"c{i // 4}" for i in range(900)])
     pq.write_table(rows, tmp_path / "whole.parquet")
     (tmp_path / "in").mkdir()
@@ -255,7 +257,8 @@ def test_directories_are_their_files_by_name(batch: Batch, tmp_path: Path, seed:
         pq.write_table(rows.slice(start, end - start), tmp_path / "in" / f"{n}.parquet")
     (tmp_path / "in" / "_SUCCESS").touch()
     assert batch(tmp_path / "whole.parquet", tmp_path / "ours.geoparquet").returncode == 0
-    engine.run(engine.SparkJob(str(tmp_path / "in"), str(tmp_path / "theirs.geoparquet")))
+    monkeypatch.chdir(tmp_path)
+    engine.run(engine.SparkJob("in", "theirs.geoparquet"))
     assert pq.read_table(tmp_path / "theirs.geoparquet").equals(pq.read_table(tmp_path / "ours.geoparquet"))
     pq.write_table(rows.drop_columns("note"), tmp_path / "in" / "3.parquet")
     with pytest.raises(BadData, match="other columns"):
@@ -302,7 +305,7 @@ def test_urls_go_through_spark(batch: Batch, tmp_path: Path, seed: int, imported
     parts = sorted((tmp_path / "csv").glob("part-*"))
     theirs = [line for part in parts for line in part.read_text().splitlines()[1:]]
     assert sorted(theirs) == sorted((tmp_path / "ours.csv").read_text().splitlines()[1:])
-    with pytest.raises(ConfigError, match="PATH_NOT_FOUND"):
+    with pytest.raises(BadData, match="PATH_NOT_FOUND"):
         engine.run(engine.SparkJob((tmp_path / "nowhere.parquet").as_uri(), (tmp_path / "o").as_uri()))
 
 

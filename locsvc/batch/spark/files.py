@@ -46,7 +46,8 @@ def run_files(spark: SparkSession, job: SparkJob, orders: Orders, progress: Prog
     Unavailable
         A task failed.
     """
-    target = Path(job.target)
+    # Executors stand elsewhere.
+    target = Path(job.target).resolve()
     folder = target.with_name(f"{target.name}.spark")
     try:
         folder.mkdir()
@@ -76,7 +77,7 @@ def _run(spark: SparkSession, job: SparkJob, orders: Orders, folder: Path, progr
     total = Tally()
     for row in written:
         total.add(Tally.from_json(json.loads(row.tally)))
-    _publish(errand, Path(job.target), sum(row.parts for row in written))
+    _publish(errand, Path(job.target).resolve(), sum(row.parts for row in written))
     return total
 
 

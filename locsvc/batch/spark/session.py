@@ -12,11 +12,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import locsvc
 from locsvc import errors
-from locsvc.errors import ConfigError, LocsvcError, Unavailable
+from locsvc.errors import BadData, ConfigError, LocsvcError, Unavailable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -156,10 +156,12 @@ def told() -> Iterator[None]:
     ------
     LocsvcError
         As in the task.
+    BadData
+        Spark finds nothing to read.
     Unavailable
         Anything else went wrong there, or executors were lost.
     ConfigError
-        Spark cannot do what it was asked to, such as reading a path that is not there.
+        Spark cannot do what it was asked to, such as writing where something is already.
     """
     from py4j.protocol import Py4JError
     from pyspark.errors import AnalysisException, PySparkException
@@ -167,7 +169,9 @@ def told() -> Iterator[None]:
     try:
         yield
     except AnalysisException as error:
-        raise ConfigError(f"Spark: {_first_line(error)[:400]}") from None
+        why = _first_line(error)[:400]
+        unread = why.startswith(("[PATH_NOT_FOUND", "[UNABLE_TO_INFER_SCHEMA"))
+        raise BadData(f"Spark: {why}") if unread else ConfigError(f"Spark: {why}") from None
     except (PySparkException, Py4JError) as error:
         raise error_of(str(error)) from None
 
@@ -202,9 +206,12 @@ def shown(spark: SparkSession, rows: int, progress: Callable[[int, float | None]
         tracker = spark.sparkContext.statusTracker()
         while not over.wait(_POLL_S):
             with contextlib.suppress(Exception):
-                stages: list[Any] = [tracker.getStageInfo(i) for i in tracker.getActiveStageIds()]
-                share = min((s.numCompletedTasks / s.numTasks for s in stages if s and s.numTasks), default=None)
-                if share is not None:
+                jobs = [tracker.getJobInfo(i) for i in tracker.getActiveJobsIds()]
+                # What comes before the last stage of a job are names and numbers: that is soon done.
+                last = max((i for job in jobs if job for i in job.stageIds), default=None)
+                stage = None if last is None else tracker.getStageInfo(last)
+                if stage is not None and stage.numTasks:
+                    share = stage.numCompletedTasks / stage.numTasks
                     progress(round(rows * share), share)
 
     thread = threading.Thread(target=watch, daemon=True)
