@@ -173,9 +173,9 @@ def _fit_group(
 def _weighed(
     group: Group, fitted: Fitted, fixed: dict[str, float], values: Mapping[str, Any], told: Result
 ) -> tuple[Result, dict[str, float]]:
-    """The new numbers, if they are better on sessions left out by more than chance."""
+    """The new numbers, if they are better on sessions left out."""
     told = replace(told, before=fitted.before, after=fitted.after, gain_error=fitted.gain_error)
-    if fitted.after - fitted.before <= fitted.gain_error:
+    if fitted.after <= fitted.before:
         return replace(told, verdict=NO_BETTER), {}
     new = {path: float(f"{value:.4g}") for path, value in {**fixed, **_numbers(group, fitted.numbers)}.items()}
     pairs = {path: (value_at(values, path), value) for path, value in new.items()}
