@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from locsvc import model
-from locsvc.cli import output, words
+from locsvc.cli import learned, output, words
 from locsvc.cli.manners import Command
 from locsvc.cli.options import FILE, Common, common_options
 from locsvc.formats.proto_json import to_json
+
+if TYPE_CHECKING:
+    from locsvc.cli.records import Found
 
 _COLUMNS = ("dataset", "name", "rows", "size", "age", "version", "source", "licence")
 
@@ -31,6 +35,7 @@ locsvc info --server 127.0.0.1:50051 --json   # what a running server has""",
 @click.pass_obj
 def info(common: Common, verify: bool, server: str | None, ca: Path | None, insecure: bool) -> None:
     """Show the datasets in force: rows, sizes, ages, versions, sources."""
+    coverage: list[Found] = []
     if server is not None:
         from locsvc.cli.client import connect
 
@@ -44,12 +49,17 @@ def info(common: Common, verify: bool, server: str | None, ca: Path | None, inse
         snapshot = Snapshot.open(data, verify=verify)
         datasets, warnings = list(snapshot.datasets), []
         where = {"data": str(data), "snapshot_id": snapshot.id}
+        coverage = [learned.in_force(entry.extra) for entry in snapshot.entries("coverage")]
     if common.as_json:
         output.write_json(
-            where | {"datasets": [to_json(d) for d in datasets], "warnings": [to_json(w) for w in warnings]}
+            where
+            | {"datasets": [to_json(d) for d in datasets], "warnings": [to_json(w) for w in warnings]}
+            | ({"coverage": coverage[0]} if coverage else {})
         )
         return
     output.show(output.table(_COLUMNS, [_row(dataset, time.time()) for dataset in datasets], right=(2, 3, 4)))
+    for each in coverage:
+        output.show(learned.sentence(each))
     for warning in warnings:
         output.talk(f"locsvc: {warning.message}")
     output.talk(", ".join(f"{name} {text}" for name, text in where.items()) + (", verified" if verify else ""))

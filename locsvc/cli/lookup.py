@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from locsvc import model
-from locsvc.cli import output, words
+from locsvc.cli import learned, output, words
 from locsvc.cli.client import look_up
 from locsvc.cli.manners import Command, Group
 from locsvc.cli.options import CELL, FILE, PLACE, Common, common_options
@@ -62,7 +62,7 @@ def cell(
     ca: Path | None,
     insecure: bool,
 ) -> None:
-    """Show the rows of a cell, or the cells nearest to a place.
+    """Show the rows of a cell and what was learned of it, or the cells nearest to a place.
 
     CELL is RADIO,MCC,MNC,AREA,CELL. Without CELL the cells of the area are shown; AREA and CELL may be empty where pci=
     and arfcn= are given with --near. A cell that is unknown shows the others of its eNodeB or gNodeB.
@@ -94,7 +94,10 @@ def cell(
         if fallback:
             parts.append(f"\na call is placed by: {fallback}")
         output.show(*parts)
-    if not rows:
+    known = records.rows_of(found, "learned")
+    if known and not common.as_json:
+        output.show(output.table(learned.COLUMNS, [learned.row(each) for each in known], right=range(2, 8)))
+    if not rows and not known:
         step = str(found.get("fallback", "")).removeprefix("CELL_FALLBACK_").lower().replace("_", " ")
         more = f"; a call would be placed by its {step}" if step else ""
         raise NotFound(f"the cell is not in the data{more}")

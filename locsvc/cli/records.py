@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from locsvc import model
-from locsvc.cli import words
+from locsvc.cli import learned, words
 from locsvc.errors import DatasetMissing, FieldViolation, InvalidInput, NotFound
 from locsvc.formats.proto_json import Json, to_json
 from locsvc.formats.spelling import enum_name, timestamp_seconds, timestamp_text
@@ -41,7 +41,7 @@ def _needed(store: _Store | None, dataset: str, reference: Reference) -> _Store:
 
 
 def cells(data: Path, cell: model.CellMeasurement | None, near: model.LatLng | None, limit: int) -> Found:
-    """Rows of a cell, or those nearest to a place.
+    """Rows of a cell, or those nearest to a place; and what was learned of the cell.
 
     Raises
     ------
@@ -49,6 +49,9 @@ def cells(data: Path, cell: model.CellMeasurement | None, near: model.LatLng | N
         There are no cells, or they cannot be read.
     """
     reference = _opened(data)
+    known = [] if cell is None or reference.coverage is None else learned.cell(reference.coverage, cell)
+    if known and reference.cells is None:
+        return {"rows": [], "learned": known}
     store = _needed(reference.cells, "cells", reference)
     if cell is None:
         place = near or model.LatLng(0.0, 0.0)
@@ -56,7 +59,7 @@ def cells(data: Path, cell: model.CellMeasurement | None, near: model.LatLng | N
     query = _query(cell, near)
     found: Found = {"rows": [_cell(row) for row in store.rows(query, limit)[0]]}
     step = model.CellFallback(int(store.place(query).step[0]))
-    return found | ({"fallback": enum_name(step)} if step else {})
+    return found | ({"fallback": enum_name(step)} if step else {}) | ({"learned": known} if known else {})
 
 
 def _query(cell: model.CellMeasurement, near: model.LatLng | None) -> CellQueries:

@@ -31,8 +31,10 @@ EVIDENCE_COLUMNS: Final = (
     "method",
     "aml",
 )
-# What a mapping may name: these and `truth_lat`, `truth_lon` pass through too.
-COLUMNS: Final = ("call_id", "t", *EVIDENCE_COLUMNS, "truth_lat", "truth_lon")
+# Of located history: where the caller was, how well that is known, and which rows are of one drive or walk.
+TRUTH_COLUMNS: Final = ("truth_lat", "truth_lon", "truth_accuracy_m", "session")
+# What a mapping may name: these and those of the truth pass through too.
+COLUMNS: Final = ("call_id", "t", *EVIDENCE_COLUMNS, *TRUTH_COLUMNS)
 
 # Columns of the engine's own in the batches that it hands to the kernel: the row's number in the input from 1, the
 # number of its call among those of the batch, a call as JSON, and why a row could not be read at all.
