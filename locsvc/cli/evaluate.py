@@ -48,6 +48,7 @@ _STANDARD = "-"
 @click.option(
     "--keep-calibration", is_flag=True, help="With --folds: the data directory's calibration, not the shipped one."
 )
+@click.option("--calibrate", is_flag=True, help="With --folds: fit the calibration to the rest too; takes its time.")
 @click.option(
     "--truth-accuracy", metavar="M", type=click.FloatRange(min=0, min_open=True), default=200.0, show_default=True,
     help="Truths that claim to be less accurate are none.",
@@ -75,6 +76,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
     folds: str | None,
     fold_count: int,
     keep_calibration: bool,
+    calibrate: bool,
     truth_accuracy: float,
     claim_ratio: float | None,
     as_json: Path | None,
@@ -102,7 +104,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
         saved.columns | tables.pairs(mapped),
         input_format or saved.input_format,
         Terms(session, by, truth_accuracy, claim_ratio),
-        None if folds is None else Folding(folds, fold_count, keep_calibration),
+        None if folds is None else Folding(folds, fold_count, keep_calibration, calibrate),
     )
     try:
         found = run.evaluate(sources, data, options, tables.progress("calls"))

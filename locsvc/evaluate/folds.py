@@ -7,6 +7,7 @@ coverage nor the calibration of the data directory is taken, as they may have se
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import shutil
 import tempfile
@@ -37,7 +38,7 @@ DAY, SESSION, TIME = "day", "session", "time"
 COVERAGE = "coverage"
 DEFAULT_FOLDS = 5
 # Another way to say that nothing was learned.
-UNTAUGHT = "folds without anything to learn from"
+UNTAUGHT, UNCALIBRATED = "folds without anything to learn from", "folds without anything to calibrate on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Folding:
     by: str = DAY
     count: int = DEFAULT_FOLDS
     keep_calibration: bool = False
+    calibrate: bool = False
 
     @property
     def column(self) -> str | None:
@@ -113,9 +115,20 @@ def _labels(batch: pa.RecordBatch, last: Ints, folding: Folding, session: str | 
 
 @contextlib.contextmanager
 def resolver_of_fold(
-    training: Sequence[pa.Table], data: Path | None, folding: Folding, counts: Counter[str]
+    training: Sequence[tuple[pa.Table, Ints]], data: Path | None, folding: Folding, counts: Counter[str]
 ) -> Iterator[Resolver]:
     """A resolver over the reference data and what the training tables teach; its directory is gone afterwards.
+
+    Parameters
+    ----------
+    training
+        Tables, each with the fold of its rows (rows,).
+    data
+        The data directory.
+    folding
+        How it was folded.
+    counts
+        What went otherwise than it should is counted here.
 
     Raises
     ------
@@ -127,18 +140,57 @@ def resolver_of_fold(
         copied = data is not None and current_id(data) is not None
         if copied and data is not None:
             _copy(data, own, keep_calibration=folding.keep_calibration)
-        files = []
-        for k, table in enumerate(training):
-            if len(table):
-                files.append(Path(folder) / f"table-{k}.parquet")
-                pq.write_table(_as_given(table), files[-1])
-        try:
-            learn(files, own, LearnOptions(fresh=True))
-            taught = True
-        except BadData:
-            taught = False
-            counts[UNTAUGHT] += 1
+        if folding.calibrate:
+            _calibrate(training, own, Path(folder), folding, counts)
+        taught = _learn(_written([table for table, _ in training], Path(folder), "all"), own)
+        counts[UNTAUGHT] += not taught
         yield Resolver(Reference.open(own, verify=False) if taught or copied else Reference.empty())
+
+
+def _written(tables: Sequence[pa.Table], folder: Path, name: str) -> list[Path]:
+    """Files of the tables that have rows."""
+    files = []
+    for k, table in enumerate(tables):
+        if len(table):
+            files.append(folder / f"{name}-{k}.parquet")
+            pq.write_table(_as_given(table), files[-1])
+    return files
+
+
+def _learn(files: Sequence[Path], own: Path) -> bool:
+    """Learn from tables; whether there was anything to learn."""
+    try:
+        learn(files, own, LearnOptions(fresh=True))
+    except BadData:
+        return False
+    return True
+
+
+def _calibrate(
+    training: Sequence[tuple[pa.Table, Ints]], own: Path, folder: Path, folding: Folding, counts: Counter[str]
+) -> None:
+    """Fit the calibration to one fold of the training tables, with coverage learned from its others.
+
+    Fitted to the very rows that were learned from, everything would look surer than it is.
+    """
+    from locsvc.learning.calibrate.calibrate import Options as CalibrateOptions
+    from locsvc.learning.calibrate.calibrate import calibrate
+    from locsvc.learning.calibrate.writing import put, written
+
+    kept = min((int(f.min()) for _, f in training if len(f)), default=0)
+    others = _written([t.filter(pa.array(f != kept)) for t, f in training], folder, "others")
+    inner = _written([t.filter(pa.array(f == kept)) for t, f in training], folder, "inner")
+    if not others or not _learn(others, own):
+        counts[UNCALIBRATED] += 1
+        return
+    try:
+        found = calibrate(inner, Reference.open(own, verify=False), CalibrateOptions(by_day=folding.by == DAY))
+    except BadData:
+        counts[UNCALIBRATED] += 1
+        return
+    former = own / CALIBRATION_FILE
+    text = former.read_text(encoding="utf-8") if former.exists() else None
+    put(written(found, text, dt.datetime.now(dt.UTC)), former)
 
 
 def _as_given(table: pa.Table) -> pa.Table:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 import locsvc
@@ -22,7 +23,6 @@ from locsvc.evaluate.summary import calibration_of, curves_of, misses_of, strata
 from locsvc.evaluate.worst import Case, worst_of
 from locsvc.reference.store import Reference
 from locsvc.resolver import Resolver
-from locsvc.tables.form import CALL
 from locsvc.tables.grouping import Grouper
 from locsvc.tables.inputs import Source, open_source
 
@@ -153,27 +153,25 @@ def _folded(
     folds = int(max((int(n.max()) for n in numbers), default=-1)) + 1
     told: dict[str, Any] = {"by": folding.by, "count": folds, "trained_rows": []}
     for fold in range(folds):
-        training: list[pa.Table] = []
+        training: list[tuple[pa.Table, npt.NDArray[np.int64]]] = []
         testing: list[pa.RecordBatch] = []
         at = 0
         for batches in held:
-            parts = []
+            parts, folds_of_rows = [], []
             for batch in batches:
                 own = numbers[at] == fold
-                at += 1
                 testing.append(batch.filter(pa.array(own)))
                 parts.append(batch.filter(pa.array(~own)))
+                folds_of_rows.append(numbers[at][~own])
+                at += 1
             if parts:
-                training.append(pa.Table.from_batches(parts))
+                training.append((pa.Table.from_batches(parts), np.concatenate(folds_of_rows)))
         with resolver_of_fold(training, data, folding, counts) as resolver:
-            told["trained_rows"].append(sum(len(t) for t in training))
+            told["trained_rows"].append(sum(len(t) for t, _ in training))
             for batch in testing:
                 if len(batch):
                     found.add(judge(resolver, batch, options.terms))
                     found.worst = worst_of(found.worst)
         if progress is not None:
             progress(found.calls, (fold + 1) / folds)
-    return found, told | dict(counts)
-
-
-__all__ = ["CALL", "Evaluation", "Options", "Progress", "evaluate"]
+    return found, told | dict(+counts)

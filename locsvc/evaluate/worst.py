@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 # So many are drawn, no more than so many of one session: alike calls are one case.
-SHOWN, OF_A_SESSION = 9, 2
+SHOWN, OF_A_SESSION = 12, 1
 # A circle smaller than this says nothing that a map shows.
 _LEAST_M = 10.0
 

@@ -172,7 +172,7 @@ def _cases(found: Evaluation) -> str:
         return ""
     maps = "".join(case_map(case) for case in found.worst)
     return (
-        '<h2 class="part">Farthest beyond what was stated</h2><p class="soft">Error over the 95 % radius, no more than'
-        " two calls of a session. Ring: position; dashed: 90 % radius; cross: truth.</p>"
+        '<h2 class="part">Farthest beyond what was stated</h2><p class="soft">Error over the 95 % radius, one call of'
+        " each session. Ring: position; dashed: 90 % radius; cross: truth.</p>"
         f'<div class="cases">{maps}</div>'
     )
