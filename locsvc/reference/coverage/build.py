@@ -254,22 +254,45 @@ def _write_heard(work: _Work, identity: Ints, ground: Ground) -> None:
     bins = np.load(work.directory / f"{files.ROW_BIN}.npy", mmap_mode="r")
     stats = np.load(work.directory / f"{files.ROW_STATS}.npy", mmap_mode="r")
     network = networks_of(identity)
+    # Rows by bin, and where those of each bin begin.
+    by_bin = np.argsort(bins, kind="stable").astype(np.int32)
+    first_of_bin = np.append(0, np.cumsum(np.bincount(bins, minlength=len(ground.first))))
     counts = np.zeros(ground.places, np.int64)
-    cells: list[npt.NDArray[np.int32]] = []
-    found: list[npt.NDArray[np.float32]] = []
+    parts = []
     for begin, end in _stretches(bins, ground):
         wanted = np.append(0, np.cumsum(ground.around.near(begin, end)))
-        row = np.flatnonzero(wanted[ground.last[bins]] > wanted[ground.first[bins]])
+        row = _rows_of(np.flatnonzero(wanted[ground.last] > wanted[ground.first]), first_of_bin, by_bin)
         cell = np.searchsorted(start, row, side="right") - 1
         rows = Rows(cell, network[cell], bins[row].astype(np.int64), row < split[cell], stats[row])
         place, heard, made = heard_at(rows, ground, begin, end)
         counts += np.bincount(place, minlength=ground.places)
-        cells.append(heard.astype(np.int32))
-        found.append(made)
+        parts.append((work.scratch / f"heard-{begin}-cell.npy", work.scratch / f"heard-{begin}-stats.npy"))
+        np.save(parts[-1][0], heard.astype(np.int32))
+        np.save(parts[-1][1], made)
     save(work.directory, files.PLACE_START, np.append(0, np.cumsum(counts)))
-    save(work.directory, files.HEARD_CELL, np.concatenate([np.zeros(0, np.int32), *cells]))
-    width = files.HEARD_WIDTH
-    save(work.directory, files.HEARD_STATS, np.concatenate([np.zeros((0, width), np.float32), *found]))
+    total = int(counts.sum())
+    _append(work, files.HEARD_CELL, [cells for cells, _ in parts], np.zeros(0, np.int32), total)
+    _append(work, files.HEARD_STATS, [made for _, made in parts], np.zeros((0, files.HEARD_WIDTH), np.float32), total)
+
+
+def _rows_of(bins: Ints, first_of_bin: Ints, by_bin: npt.NDArray[np.int32]) -> Ints:
+    """Numbers of the rows of some bins, ascending."""
+    count = first_of_bin[bins + 1] - first_of_bin[bins]
+    at = np.repeat(first_of_bin[bins] - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+    return np.sort(by_bin[at]).astype(np.int64)
+
+
+def _append(work: _Work, name: str, parts: list[Path], none: npt.NDArray[Any], total: int) -> None:
+    """Writes a column of parts that were laid aside, one after the other; `none` is one of no rows."""
+    if not total:
+        save(work.directory, name, none)
+        return
+    out, done = _mapped(work.directory, name, none.dtype.type, (total, *none.shape[1:])), 0
+    for file in parts:
+        part = np.load(file)
+        out[done : done + len(part)] = part
+        done += len(part)
+        file.unlink()
 
 
 def _stretches(bins: npt.NDArray[np.int32], ground: Ground) -> list[tuple[int, int]]:
