@@ -59,15 +59,13 @@ def session(master: str | None, executors: int | None, conf: Mapping[str, str]) 
         yield before
         return
     _check_java()
-    # py4j tells of every socket that Ctrl-C closes.
-    logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
     local = (master or conf.get("spark.master", "")).startswith("local")
     builder = SparkSession.builder
     for name, value in (_settings(local=local, executors=executors) | dict(conf) | _OURS).items():
         builder = builder.config(name, value)
     if master is not None:
         builder = builder.master(master)
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as said, _quiet():
         # Of the two ways to name the executors' Python, this one is read when a session starts from Python.
         os.environ.setdefault("PYSPARK_PYTHON", conf.get("spark.pyspark.python", sys.executable))
         try:
@@ -113,6 +111,24 @@ def _check_java() -> None:
             "Spark needs Java 17 or newer, and there is none: install it (Debian: `apt-get install"
             " openjdk-17-jre-headless`), or name it in JAVA_HOME"
         )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """While py4j does not tell of each socket that Ctrl-C or a lost process closes: it does so on the root logger."""
+
+    def others(record: logging.LogRecord) -> bool:
+        return "py4j" not in record.pathname
+
+    root, own = logging.getLogger(), logging.getLogger("py4j")
+    level = own.level
+    root.addFilter(others)
+    own.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        root.removeFilter(others)
+        own.setLevel(level)
 
 
 @contextlib.contextmanager

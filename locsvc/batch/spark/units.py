@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -92,7 +92,7 @@ class ParquetGroups(ParquetSource):
     def close(self) -> None:
         """Let go of the file."""
         self._rest, self._left = iter(()), None
-        self._file.close()
+        super().close()
 
 
 class CsvBlocks(CsvSource):
@@ -113,13 +113,27 @@ class CsvBlocks(CsvSource):
         """The rows of a block of whole lines."""
         return self._parsed(block)
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._raw.close()
-
 
 class JsonBlocks(JsonSource):
-    """Blocks of JSON Lines."""
+    """Blocks of JSON Lines; with `known` columns, the file is not gone through for them."""
+
+    def __init__(self, path: Path, mapping: Mapping[str, str], known: pa.Schema | None = None) -> None:
+        self._known = known
+        super().__init__(path, mapping)
+
+    def _columns(self, path: Path) -> pa.Schema:
+        if self._known is not None:
+            return self._known
+        first = self._raw
+        found = super()._columns(path)
+        if first is not self._raw:
+            # It was opened once more, to be read from its beginning.
+            first.close()
+        return found
+
+    def columns(self) -> pa.Schema | None:
+        """The columns of the file with their own names; None where lines are calls."""
+        return None if self._calls else self._theirs
 
     def units(self, file: int) -> Iterator[Unit]:
         """The file's units, in order."""
@@ -137,10 +151,6 @@ class JsonBlocks(JsonSource):
         """The rows of a block of whole lines."""
         return self._read_block(block)
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._raw.close()
-
 
 def _bytes_of(path: Path, unit: Unit) -> bytes:
     """A unit's text; the last line of a file may end without its end."""
@@ -150,21 +160,18 @@ def _bytes_of(path: Path, unit: Unit) -> bytes:
     return block if block.endswith(b"\n") else block + b"\n"
 
 
-_READERS: Mapping[str, type[ParquetGroups | CsvBlocks | JsonBlocks]] = {
-    "parquet": ParquetGroups,
-    "csv": CsvBlocks,
-    "jsonl": JsonBlocks,
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """Files of one form and one header, one after the other; `marks` are size and time of change of each."""
+    """Files of one form and one header, one after the other.
+
+    `marks` are size and time of change of each; `columns` those of JSON Lines, known once all were gone through.
+    """
 
     files: tuple[str, ...]
     marks: tuple[tuple[int, int], ...]
     form: str
     mapping: tuple[tuple[str, str], ...]
+    columns: pa.Schema | None = None
 
     def reader(self, file: int) -> Reader:
         """One of the files, to be read.
@@ -177,7 +184,9 @@ class Tables:
         path = Path(self.files[file])
         if _mark(path) != self.marks[file]:
             raise BadData(f"{path} has changed while it was read; start the run again")
-        return _READERS[self.form](path, dict(self.mapping))
+        if self.form == "jsonl":
+            return JsonBlocks(path, dict(self.mapping), self.columns)
+        return (ParquetGroups if self.form == "parquet" else CsvBlocks)(path, dict(self.mapping))
 
     def moved(self, files: list[Path]) -> Tables:
         """The same with files of other names."""
@@ -256,6 +265,7 @@ def plan_of(tables: Tables) -> tuple[Plan, pa.Schema]:
         A file cannot be read, or has other columns than the first.
     """
     schema: pa.Schema | None = None
+    columns: pa.Schema | None = None
     units: list[Ints] = []
     for file, path in enumerate(tables.files):
         with contextlib.closing(tables.reader(file)) as reader:
@@ -263,10 +273,11 @@ def plan_of(tables: Tables) -> tuple[Plan, pa.Schema]:
                 why = f"{path} has other columns than {tables.files[0]}; files of a directory share their columns"
                 raise BadData(why)
             schema = reader.schema
+            columns = reader.columns() if isinstance(reader, JsonBlocks) else None
             units.append(np.array(list(reader.units(file)), np.int64).reshape(-1, 4))
     if schema is None:
         raise BadData("there is nothing to read")
-    return Plan(tables, np.concatenate(units)), schema
+    return Plan(replace(tables, columns=columns), np.concatenate(units)), schema
 
 
 class Rows:
