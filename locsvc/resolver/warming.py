@@ -17,6 +17,7 @@ from locsvc import model
 from locsvc.compiled import are_kept, compiling, kernel_directory
 
 if TYPE_CHECKING:
+    from locsvc.reference.snapshot import Draft
     from locsvc.reference.store import Reference
     from locsvc.resolver import Resolver
 
@@ -99,8 +100,37 @@ def _invented(folder: Path) -> Reference:
         import_cells(draft, folder / "cells.csv", name="cells")
         import_addresses(draft, folder / "addresses.csv", name="addresses")
         import_areas(draft, folder / "areas.geojson", name="areas", name_field="name")
+        _learn(draft)
         draft.publish()
     return Reference.open(data)
+
+
+def _learn(draft: Draft) -> None:
+    """A report of two cells in each of five places, as located history."""
+    import h3.api.numpy_int as h3
+
+    from locsvc.reference.coverage import Gathering, Tallies, Terms, identities, learn_tallies
+    from locsvc.reference.coverage import tallies as t
+
+    terms, radio, network = Terms(), int(model.Radio.LTE), 1
+    columns = np.array([[radio, 1, network, 1, 257], [radio, 1, network, 1, 258]]).T.copy()
+    full = identities.full(*columns)
+    centre = h3.latlng_to_cell(_HERE.latitude_deg, _HERE.longitude_deg, terms.resolution)
+    place = t.places_of(np.array(sorted(h3.grid_disk(centre, 1))[:5], np.int64))
+    whats = (full[0], full[1], identities.networks_of(full[:1])[0])
+    gathering = Gathering(draft.scratch_dir())
+    for what, kind in zip(whats, (t.SERVING, t.NEIGHBOUR, t.SCAN), strict=True):
+        n = len(place)
+        sums = np.zeros((n, t.SUMS), np.int64)
+        sums[:, [t.REPORTS, t.LISTED]], sums[:, t.WEIGHT], sums[:, t.CELLS] = 1, t.PER_WEIGHT, 2
+        if kind == t.SCAN:
+            sums[:, t.CHILD] = 1
+        else:
+            for column, value in ((t.LEVEL, -90 * t.PER_DB), (t.QUALITY, -11 * t.PER_DB), (t.ADVANCE, 3)):
+                sums[:, column : column + 3] = t.PER_WEIGHT * np.array([1, value, value**2])
+        where = t.wheres(np.full(n, kind), place, np.ones(n, np.int64))
+        gathering.add(Tallies(np.full(n, what), where, np.arange(1, n + 1), sums))
+    learn_tallies(draft, gathering, None, terms, times_s=None, source="invented", licence="")
 
 
 def _cell(cell: int | None, area: int = 1, pci: int | None = None) -> model.CellMeasurement:
@@ -112,8 +142,9 @@ def _calls() -> list[model.Call]:
     corners = (_HERE, model.LatLng(55.0, 2.51), model.LatLng(55.01, 2.51))
     gnss, wifi = model.PositioningMethod.GNSS, model.PositioningMethod.WIFI
     heard = model.CellMeasurement(model.Radio.LTE, pci=8, arfcn=1300)
-    # Known by its row, its site, its area, its network, and not at all.
-    scans = [model.CellScan(_cell(257), (_cell(769), heard))]
+    # Known by history with others and alone, by its row, its site, its area, its network, and not at all.
+    scans = [model.CellScan(_cell(257), (_cell(769), heard)), model.CellScan(_cell(257), (_cell(258),))]
+    scans += [model.CellScan(_cell(c)) for c in (257, 769)]
     scans += [model.CellScan(c) for c in (_cell(259), _cell(99_999), _cell(99_999, 77), _cell(None, pci=9))]
     contents: list[tuple[model.EvidenceContent, ...]] = [(scan,) for scan in scans]
     contents += [
