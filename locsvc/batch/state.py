@@ -34,6 +34,8 @@ class State:
         found = (self.folder / PLAN).exists()
         if found and not resume:
             raise ConfigError(f"{self.folder} holds an unfinished run: go on with --resume, or remove it")
+        if not target.parent.is_dir():
+            raise ConfigError(f"{target}: there is no folder {target.parent}; make it, or give another name")
         try:
             self.folder.mkdir(exist_ok=True)
             self._lock = (self.folder / LOCK).open("w")
