@@ -96,6 +96,7 @@ class Parameters:
     step_range_factor: Floats
     cell_shape: Mapping[str, float]
     coverage_cell: Mapping[str, float]
+    coverage_scan: Mapping[str, float]
     line_outlier_share: Floats
     line_outlier_scale_m: Floats
     placement_sigma_m: Floats
@@ -130,6 +131,7 @@ class Parameters:
                 step_range_factor=_column(values["cell_steps"], steps, "range_factor"),
                 cell_shape=_numbers(values["cell_shape"]),
                 coverage_cell=_numbers(values["coverage_cell"]),
+                coverage_scan=_numbers(values["coverage_scan"]),
                 line_outlier_share=_column(values["line"], LINE_KINDS, "outlier_share"),
                 line_outlier_scale_m=_column(values["line"], LINE_KINDS, "outlier_scale_m"),
                 placement_sigma_m=np.array([float(values["placement_sigma_m"][p]) for p in placements]),

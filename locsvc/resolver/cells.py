@@ -1,4 +1,8 @@
-"""Cell scans to densities: serving cells placed first, neighbours near them, each by the best step that knows it."""
+"""Cell scans to densities.
+
+As wholes where located history knows several of their cells; else serving cells first, neighbours near them, each by
+the best step that knows it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ from locsvc.fusion.cell_claims import CellClaims, of_cells
 from locsvc.fusion.claims import Made
 from locsvc.model import CellFallback, Radio, Reason, WarningCode
 from locsvc.reference.cells import CellPlaces, CellQueries, CellStore
-from locsvc.resolver.table import CELL_COLUMNS
+from locsvc.resolver.learned import Measured, blend, of_claims, whole_scans
+from locsvc.resolver.table import CELL_COLUMNS, SLOT_COLUMNS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from locsvc.fusion.parameters import Parameters
     from locsvc.reference.store import Reference
     from locsvc.resolver.devices import Reported
+    from locsvc.resolver.learned import Blended, WholeScans
     from locsvc.resolver.slots import Notes, Slots
     from locsvc.resolver.table import EvidenceTable
 
@@ -38,6 +44,7 @@ _STEP_WORDS = {
 }
 _NEIGHBOUR, _SERVING, _RADIO, _MCC, _MNC, _AREA, _CELL, _PCI, _ARFCN, _ADVANCE = range(1, 11)
 _SIGNAL, _QUALITY = range(11, len(CELL_COLUMNS))
+_FIRST_OF_PIECE = SLOT_COLUMNS.index("first_of_piece")
 
 
 @functools.cache
@@ -49,7 +56,7 @@ def _store_without_cells() -> CellStore:
 def claim_cells(
     table: EvidenceTable, reported: Reported, slots: Slots, reference: Reference, notes: Notes, parameters: Parameters
 ) -> list[Made]:
-    """Densities of all cells of all calls: servings are placed in one look-up, neighbours in another."""
+    """Densities of all cells of all calls: whole scans, then servings in one look-up, neighbours in another."""
     if not len(table.cells):
         return []
     rows = table.cells
@@ -60,18 +67,35 @@ def claim_cells(
     call = slots.call[slot]
     near = np.stack((reported.latitude_deg[call], reported.longitude_deg[call]))
     store = reference.cells or _store_without_cells()
-    asked = np.flatnonzero(slots.reason[slot] != Reason.DUPLICATE)
+    whole = None
+    if reference.coverage is not None:
+        begins = table.slots[slot, _FIRST_OF_PIECE] > 0
+        whole = whole_scans(_queries(rows, near), _measured(rows), begins, slots, reference.coverage, parameters)
+    free = np.ones(len(rows), bool) if whole is None else ~whole.member
+    asked = np.flatnonzero(free & (slots.reason[slot] != Reason.DUPLICATE))
     # Most cells are known by their own identity: one look-up for all of them.
-    places = store.place(_queries(rows[asked], near[:, asked]), last=CellFallback.CENTROID)
+    queries = _queries(rows[asked], near[:, asked])
+    places = store.place(queries, last=CellFallback.CENTROID)
     _place_others(places, rows[asked], near[:, asked], _among(serving[asked], asked, len(rows)), store)
+    blended = None
+    if reference.coverage is not None:
+        age = slots.age_s[slot[asked]]
+        blended = blend(places, queries, _measured(rows[asked]), age, reference.coverage, parameters)
     slots.fallback[slot[asked]] = places.step
     _note(rows[asked], slot[asked], places, slots, reference, notes)
+    made = [] if whole is None or not len(whole.slot) else [_made_whole(whole, slots, parameters)]
     placed = np.flatnonzero(places.step > 0)
-    if not len(placed):
-        return []
-    at = asked[placed]
-    slots.placed[slot[at]] = True
-    return [_made(rows[at], slot[at], placed, places, slots, parameters)]
+    if len(placed):
+        at = asked[placed]
+        slots.placed[slot[at]] = True
+        made.append(_made(rows[at], slot[at], placed, places, blended, slots, parameters))
+    return made
+
+
+def _measured(rows: Floats) -> Measured:
+    """What was measured of cells."""
+    serving = rows[:, _NEIGHBOUR] == 0
+    return Measured(rows[:, 0].astype(np.int64), serving, rows[:, _SIGNAL], rows[:, _QUALITY], rows[:, _ADVANCE])
 
 
 def _among(serving: Ints, asked: Ints, count: int) -> Ints:
@@ -145,7 +169,7 @@ def _note(rows: Floats, slot: Ints, places: CellPlaces, slots: Slots, reference:
     """Notes cells that something wider answered for, and those of which nothing is known."""
     by_channel = (places.step == CellFallback.PHYSICAL_IDENTITY) & (rows[:, _CELL] < 0)
     odd = ((places.step == 0) | (places.step > _LAST_KNOWN_STEP)) & ~by_channel
-    loaded = reference.cells is not None
+    loaded = reference.cells is not None or reference.coverage is not None
     code = WarningCode.UNKNOWN_CELL if loaded else WarningCode.DEGRADED_DATASET
     for i in np.flatnonzero(odd).tolist():
         s, step = int(slot[i]), CellFallback(int(places.step[i]))
@@ -164,7 +188,39 @@ def _note(rows: Floats, slot: Ints, places: CellPlaces, slots: Slots, reference:
             notes.warn(int(slots.call[s]), code, what, slots.names[s], "cell_scan.serving")
 
 
-def _made(rows: Floats, slot: Ints, at: Ints, places: CellPlaces, slots: Slots, parameters: Parameters) -> Made:
+def _made_whole(whole: WholeScans, slots: Slots, parameters: Parameters) -> Made:
+    """Densities of scans that located history knows as wholes."""
+    n = len(whole.slot)
+    unknown, found = np.full(n, np.nan), whole.scans
+    claims = CellClaims(
+        slots.call[whole.slot],
+        whole.slot,
+        found.latitude_deg,
+        found.longitude_deg,
+        slots.age_s[whole.slot],
+        whole.exponent,
+        np.full(n, int(CellFallback.COVERAGE)),
+        unknown,
+        np.zeros(n),
+        unknown,
+        unknown,
+        np.full(n, int(Radio.LTE)),
+        np.zeros(n, bool),
+        found.learned,
+        found.spread_m,
+    )
+    return of_cells(claims, parameters)
+
+
+def _made(
+    rows: Floats,
+    slot: Ints,
+    at: Ints,
+    places: CellPlaces,
+    blended: Blended | None,
+    slots: Slots,
+    parameters: Parameters,
+) -> Made:
     """Densities of the cells (rows) that have a place, which are `at` among the places."""
     neighbour = rows[:, _NEIGHBOUR] > 0
     radio = rows[:, _RADIO].astype(np.int64)
@@ -182,5 +238,7 @@ def _made(rows: Floats, slot: Ints, at: Ints, places: CellPlaces, slots: Slots, 
         np.where(neighbour, np.nan, rows[:, _ADVANCE]),
         np.where(radio == 0, int(Radio.LTE), radio),
         neighbour,
+        None if blended is None else of_claims(blended.learned, at),
+        None if blended is None else blended.spread_m[at],
     )
     return of_cells(claims, parameters)

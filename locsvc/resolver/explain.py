@@ -110,6 +110,7 @@ def explained(slots: Slots, stands: Stands, stale_s: float, notes: Notes) -> Ver
     conflict = np.zeros(n, bool)
     numbers[0] = np.nan
     _judge(slots.call, slots.reason, slots.age_s > stale_s, stands, numbers, reason, disposition, conflict)
+    _speak_for_others(slots.told_by, numbers, reason, disposition)
     placed = ~np.isnan(numbers[0])
     shown = placed | np.array([name != IMPLIED for name in slots.names], bool)
     in_conflict = np.zeros(len(stands.several_places), bool)
@@ -168,6 +169,16 @@ def _judge(
             disposition[s] = _USED
             if known[s] == 0 or (known[s] == _UNKNOWN_METHOD and share < UNINFORMATIVE_SHARE):
                 reason[s] = _UNINFORMATIVE if share < UNINFORMATIVE_SHARE else _AGREES
+
+
+def _speak_for_others(told_by: Ints, numbers: Floats, reason: Ints, disposition: Ints) -> None:
+    """What became of a scan became of each cell that went into it; its share is split among them; in place."""
+    others = np.flatnonzero(told_by != np.arange(len(told_by)))
+    if len(others):
+        source = told_by[others]
+        numbers[2] /= 1.0 + np.bincount(source, minlength=len(told_by))
+        numbers[:, others] = numbers[:, source]
+        reason[others], disposition[others] = reason[source], disposition[source]
 
 
 def _words(known: Ints, reason: Ints, fallback: Ints, placed: Bools) -> list[str]:

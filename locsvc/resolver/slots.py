@@ -24,7 +24,8 @@ class Slots:
     """Pieces of evidence, or cells of a scan, (n,): each becomes one contribution. Calls ascend.
 
     `reason` is what is known before the fusion, 0 when nothing speaks against it; `fallback` a CellFallback; `placed`
-    tells whether it became a density.
+    tells whether it became a density. `told_by` is the slot whose density speaks for this one: that of a scan which was
+    taken as a whole, else its own.
     """
 
     call: Ints
@@ -32,6 +33,7 @@ class Slots:
     reason: Ints
     fallback: Ints
     placed: Bools
+    told_by: Ints
     age_s: Floats
     names: list[str]
     parts: list[str]
@@ -72,6 +74,7 @@ def slots_of(table: EvidenceTable, now: Floats) -> Slots:
         reason=table.slots[:, 3].astype(np.int64),
         fallback=np.zeros(len(call), np.int64),
         placed=np.zeros(len(call), bool),
+        told_by=np.arange(len(call)),
         age_s=age,
         names=table.names,
         parts=table.parts,
