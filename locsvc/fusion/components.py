@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Cells = npt.NDArray[np.uint64]
 
-_GAUSSIAN, _RING, _POLYGON = int(Family.GAUSSIAN), int(Family.RING), int(Family.POLYGON)
+_RING = int(Family.RING)
 _F = np.float32
 _ONE, _STEEP = _F(1), _F(80)
 # Bits of an H3 cell below its resolution: base cell and digits, three bits each; digits that are not used are 7.
@@ -69,8 +69,35 @@ def _step(distance_over_width: float) -> float:
     return 1.0 / (1.0 + math.exp(min(distance_over_width, 80.0)))
 
 
+@inlined
+def add_gaussian(
+    component: Floats,
+    c: int,
+    blur_m2: float,
+    n: int,
+    east: Floats32,
+    north: Floats32,
+    square: Floats32,
+    value: Floats32,
+) -> None:
+    """Adds row `c` of `Pieces.component`, a GAUSSIAN, to `value`, 1 / m^2."""
+    ee, nn = max(component[c, VARIANCE_E] + blur_m2, 1e-6), max(component[c, VARIANCE_N] + blur_m2, 1e-6)
+    en = component[c, COVARIANCE]
+    if en == 0.0 and ee == nn:
+        steep, height = _F(-0.5 / ee), _F(component[c, WEIGHT] / (2.0 * math.pi * ee))
+        for j in range(n):
+            value[j] += height * exp32(square[j] * steep)
+    else:
+        determinant = ee * nn - en * en
+        height = _F(component[c, WEIGHT] / (2.0 * math.pi * math.sqrt(determinant)))
+        a, b, f = _F(-0.5 * nn / determinant), _F(en / determinant), _F(-0.5 * ee / determinant)
+        for j in range(n):
+            e, m = east[j], north[j]
+            value[j] += height * exp32(e * e * a + e * m * b + m * m * f)
+
+
 @compiled
-def add_component(
+def add_shape(
     row: Floats,
     tables: Tables,
     blur_m2: float,
@@ -80,22 +107,8 @@ def add_component(
     square: Floats32,
     value: Floats32,
 ) -> None:
-    """Adds one weighted component, a row of `Pieces.component` but no HISTOGRAM, to `value`, 1 / m^2."""
-    if row[FAMILY] == _GAUSSIAN:
-        ee, nn = max(row[VARIANCE_E] + blur_m2, 1e-6), max(row[VARIANCE_N] + blur_m2, 1e-6)
-        en = row[COVARIANCE]
-        if en == 0.0 and ee == nn:
-            steep, height = _F(-0.5 / ee), _F(row[WEIGHT] / (2.0 * math.pi * ee))
-            for j in range(n):
-                value[j] += height * exp32(square[j] * steep)
-        else:
-            determinant = ee * nn - en * en
-            height = _F(row[WEIGHT] / (2.0 * math.pi * math.sqrt(determinant)))
-            a, b, f = _F(-0.5 * nn / determinant), _F(en / determinant), _F(-0.5 * ee / determinant)
-            for j in range(n):
-                e, m = east[j], north[j]
-                value[j] += height * exp32(e * e * a + e * m * b + m * m * f)
-    elif row[FAMILY] == _RING:
+    """Adds a RING or POLYGON, a row of `Pieces.component`, to `value`, 1 / m^2."""
+    if row[FAMILY] == _RING:
         _add_ring(row, blur_m2, n, east, north, square, value)
     else:
         _add_polygon(row, tables.corner, blur_m2, n, east, north, value)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from locsvc.compiled import compiled, inlined, log32
-from locsvc.fusion.components import Tables, add_component, add_histogram
+from locsvc.fusion.components import Tables, add_gaussian, add_histogram, add_shape
 from locsvc.fusion.densities import FAMILY, HEXAGON_VARIANCE, Densities, Family, narrowness_m2, support_m
 from locsvc.geo import ECCENTRICITY_SQUARED, SEMI_MAJOR_AXIS_M, unit_vectors
 
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 WHOLE = 32
 # Pieces farther than this from their call's anchor are measured in planes of their own.
 FAR_M = 200_000.0
+# Below this, what a closer look may add is taken to rise evenly.
+LEAST_LOWER = np.float32(0.01)
 # Angle (a chord of it) beyond which the globe's bend matters: sin(0.15) is 0.4 % short.
 BENT = 0.15
 
-_HISTOGRAM = int(Family.HISTOGRAM)
+_GAUSSIAN, _HISTOGRAM = int(Family.GAUSSIAN), int(Family.HISTOGRAM)
 _F = np.float32
 _ONE, _ZERO = _F(1), _F(0)
 # The least that a logarithm is taken of: a normal float32.
@@ -45,8 +47,8 @@ class Pieces(NamedTuple):
     """Evidence as kernels read it: few arrays, as each costs something where one kernel calls another.
 
     center (k, 3) unit vectors; anchor (calls, 3): where each call's float32 is finest; first_piece (calls + 1,) and
-    first_component (k + 1,), rows of each call and of each piece; piece (k, 6) and component (m, 14) float64, columns
-    SHARE to LOG_REFERENCE and FAMILY to ROWS of `Densities`; what components refer to.
+    first_component (k + 1,), rows of each call and of each piece; piece (k, 7) and component (m, 14) float64, columns
+    SHARE to HEIGHT and FAMILY to ROWS of `Densities`; what components refer to.
     """
 
     center: Floats
@@ -71,7 +73,7 @@ class Places(NamedTuple):
     area_m2: Floats
 
 
-SHARE, SCALE_M, EXPONENT, SUPPORT_M, NARROWNESS_M2, LOG_REFERENCE = range(6)
+SHARE, SCALE_M, EXPONENT, SUPPORT_M, NARROWNESS_M2, LOG_REFERENCE, HEIGHT = range(7)
 
 
 def pieces_of(densities: Densities, calls: int) -> Pieces:
@@ -79,7 +81,7 @@ def pieces_of(densities: Densities, calls: int) -> Pieces:
     d = densities
     center = unit_vectors(d.latitude_deg, d.longitude_deg)
     anchor, first_piece = np.empty((calls, 3)), np.empty(calls + 1, np.int64)
-    piece, first_component = np.empty((len(d.call), 6)), np.empty(len(d.call) + 1, np.int64)
+    piece, first_component = np.empty((len(d.call), 7)), np.empty(len(d.call) + 1, np.int64)
     piece[:, SHARE], piece[:, SCALE_M], piece[:, EXPONENT] = d.outlier_share, d.outlier_scale_m, d.exponent
     pieces = Pieces(center, anchor, first_piece, first_component, piece, d.component, Tables(d.corner_m, d.bin, d.held))
     _make_ready(pieces, d.call, d.piece)
@@ -104,7 +106,7 @@ def _make_ready(p: Pieces, call_of_piece: Ints, piece_of_component: Ints) -> Non
     for k in range(pieces):
         # Near the peak of the narrowest component; any constant would do, this one keeps float32 logs small.
         height = (1.0 - p.piece[k, SHARE]) / (2.0 * math.pi * max(p.piece[k, NARROWNESS_M2], 1.0))
-        p.piece[k, LOG_REFERENCE] = math.log(height)
+        p.piece[k, HEIGHT], p.piece[k, LOG_REFERENCE] = height, math.log(height)
         call = call_of_piece[k]
         if k == 0 or call_of_piece[k - 1] != call:
             p.first_piece[call] = k
@@ -223,6 +225,7 @@ def evaluate_call(
     ax, ay, az = d.anchor[call, 0], d.anchor[call, 1], d.anchor[call, 2]
     e0, e1, n0, n1, n2, _ = axes_at(ax, ay, az)
     first, last = d.first_piece[call], d.first_piece[call + 1]
+    piece, component = d.piece, d.component
     bent = _is_bent(d, call, x, y, z, n)
     room = np.empty((7, m), np.float32)
     flat_e, flat_n, east, north = room[0], room[1], room[2], room[3]
@@ -252,19 +255,20 @@ def evaluate_call(
             square[j] = east[j] * east[j] + north[j] * north[j]
             value[j] = _ZERO
         for c in range(d.first_component[p], d.first_component[p + 1]):
-            if d.component[c, FAMILY] == _HISTOGRAM:
-                add_histogram(d.component[c], d.tables, places.cell, places.area_m2, n, value)
+            family = component[c, FAMILY]
+            if family == _GAUSSIAN:
+                add_gaussian(component, c, blur_m2, m, east, north, square, value)
+            elif family == _HISTOGRAM:
+                add_histogram(component[c], d.tables, places.cell, places.area_m2, n, value)
             else:
-                add_component(d.component[c], d.tables, blur_m2, m, east, north, square, value)
-        share, scale2 = d.piece[p, SHARE], d.piece[p, SCALE_M] ** 2
-        reference = math.exp(-d.piece[p, LOG_REFERENCE])
+                add_shape(component[c], d.tables, blur_m2, m, east, north, square, value)
+        share, scale2, narrowness = piece[p, SHARE], piece[p, SCALE_M] ** 2, piece[p, NARROWNESS_M2]
+        reference = 1.0 / piece[p, HEIGHT]
         right = _F((1.0 - share) * reference)
         # Student density with 2 degrees of freedom: (1 + d^2 / (2 s^2))^-2 / (2 pi s^2).
         wrong, spread = _F(share * reference / (2.0 * math.pi * scale2)), _F(0.5 / scale2)
-        exponent = _F(d.piece[p, EXPONENT])
-        detail = _F(blur_m2 / (blur_m2 + d.piece[p, NARROWNESS_M2]))
-        # Averaged over the cell, the piece's height is so many times lower.
-        lower = _F(blur_m2 / max(d.piece[p, NARROWNESS_M2], 1e-2))
+        exponent = _F(piece[p, EXPONENT])
+        detail = _F(blur_m2 / (blur_m2 + narrowness))
         for j in range(m):
             fall = square[j] * spread + _ONE
             inlying = value[j] * right
@@ -273,9 +277,19 @@ def evaluate_call(
             value[j] = part
             log_posterior[j] += log32(max(total, _TINY)) * exponent
             sharpness[j] = max(sharpness[j], part * detail)
-            more = log32(_ONE + part * lower) * exponent
-            gain[j] += more
-            most_gain[j] = max(most_gain[j], more)
+        # Averaged over the cell, the piece's height is so many times lower.
+        lower = _F(blur_m2 / max(narrowness, 1e-2))
+        if lower < LEAST_LOWER:
+            # The logarithm to 5e-5.
+            for j in range(m):
+                more = value[j] * lower * exponent
+                gain[j] += more
+                most_gain[j] = max(most_gain[j], more)
+        else:
+            for j in range(m):
+                more = log32(_ONE + value[j] * lower) * exponent
+                gain[j] += more
+                most_gain[j] = max(most_gain[j], more)
         if len(agreement):
             for j in range(n):
                 agreement[p - first, j] = value[j]

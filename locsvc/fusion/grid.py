@@ -22,6 +22,7 @@ from locsvc.fusion.evaluation import Pieces, Places, blur_of, evaluate_call, pie
 from locsvc.fusion.lattice import FINEST, FLAT_AREA_M2, Lattice, Level, direction, put_children, room_for, tables
 from locsvc.fusion.leaves import Leaves
 from locsvc.fusion.search import first_cells, log_outside
+from locsvc.fusion.sorting import sort_keys
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -325,7 +326,7 @@ def sort_falling(value: Floats32, count: int, key: Cells, order: Ints) -> None:
     # A float32 of 0 or more sorts like its bits; the place makes the key unique.
     for i in range(count):
         key[i] = sort_key(value[i], 0xFFFFFFFF - i)
-    key[:count].sort()
+    sort_keys(key, count)
     for i in range(count):
         order[i] = 0xFFFFFFFF - number_of_key(key[count - 1 - i])
 
@@ -488,15 +489,15 @@ def _finish(kept: Kept, state: _State, log_elsewhere: float, key: Cells, found: 
     count = 0
     for i in range(state.kept[0]):
         if kept.share[i] > NEGLIGIBLE and count < len(key):
-            # How far below the peak, 0 or more: the bits of such floats are in their order.
-            depth = np.float32(max(state.peak[0] - np.float64(kept.log[i]), 0.0))
+            # How far below the peak, from 1: the bits of such floats are in their order, and evenly spread.
+            depth = np.float32(1.0 + max(state.peak[0] - np.float64(kept.log[i]), 0.0))
             key[count] = sort_key(depth, i)
             count += 1
     if count == 0:
         # Nearly all is elsewhere: the heaviest leaf stands for what there is.
         key[0] = np.uint64(np.argmax(kept.share[: state.kept[0]]))
         count = 1
-    key[:count].sort()
+    sort_keys(key, count)
     for k in range(count):
         i = number_of_key(key[k])
         found.cell[used + k] = kept.cells.cell[i]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from locsvc.fusion.claims import LineClaims, Made, PlanClaims, of_lines, of_plans
 from locsvc.fusion.parameters import LINE_KIND_OF_CLASS, LINE_KINDS, MOVING_KINDS
-from locsvc.geo import is_null_position
+from locsvc.geo import NULL_DEG, is_null_position
 from locsvc.model import ClassOfService, LatLng, LineRecord, Placement, Reason, WarningCode
 from locsvc.reference.countries import country_of_region
 from locsvc.reference.numbers import normalise_number, number_plan_country
-from locsvc.units import UNSTATED_LINE_CONFIDENCE, sigmas_of_circle
+from locsvc.units import UNSTATED_LINE_CONFIDENCE
 
 if TYPE_CHECKING:
     from locsvc.fusion.parameters import Parameters
@@ -31,6 +30,9 @@ CONTRACT_ONLY = frozenset(
         ClassOfService.TEXT,
     }
 )
+# Row of LINE_KINDS of each class of service (by value); -1 where the line may be anywhere.
+_KIND_OF_CLASS = [LINE_KIND_OF_CLASS.get(c, "voip") for c in sorted(ClassOfService)]
+_FIXED_KIND = [-1 if kind in MOVING_KINDS else LINE_KINDS.index(kind) for kind in _KIND_OF_CLASS]
 
 
 def claim_lines(
@@ -51,7 +53,7 @@ def claim_lines(
     numbers = [None if a.record is not None or not a.number else normalise_number(a.number, region) for a in asked]
     found = _records(reference, [n for n in numbers if n is not None])
     records = iter(found)
-    lines: list[tuple[float, ...]] = []
+    lines: list[tuple[float | None, ...]] = []
     plans: list[tuple[float, ...]] = []
     for a, number in zip(asked, numbers, strict=True):
         record = a.record if number is None else next(records)
@@ -60,10 +62,10 @@ def claim_lines(
             if plan is not None:
                 plans.append(plan)
         else:
-            line = _claim(a, record, slots, reference, notes)
+            line = _plain_claim(a, record) or _claim(a, record, slots, reference, notes)
             if line is not None:
                 lines.append(line)
-    made = [of_lines(_line_claims(lines), parameters)] if lines else []
+    made = [of_lines(_line_claims(lines, slots), parameters)] if lines else []
     return [*made, of_plans(_plan_claims(plans), parameters)] if plans else made
 
 
@@ -73,9 +75,20 @@ def _records(reference: Reference, numbers: list[str]) -> list[LineRecord | None
     return reference.lines.lookup(numbers)
 
 
+def _plain_claim(asked: LineAsked, r: LineRecord) -> tuple[float | None, ...] | None:
+    """The claim of a record that says where a line is that does not move: nearly all of them. None: look closer."""
+    position, kind = r.position, _FIXED_KIND[r.class_of_service]
+    if position is None or kind < 0:
+        return None
+    lat, lng = position.latitude_deg, position.longitude_deg
+    if not (abs(lat) >= NULL_DEG or abs(lng) >= NULL_DEG):
+        return None
+    return (asked.call, asked.slot, lat, lng, kind, r.placement, r.uncertainty_m, r.confidence)
+
+
 def _claim(
     asked: LineAsked, record: LineRecord, slots: Slots, reference: Reference, notes: Notes
-) -> tuple[float, ...] | None:
+) -> tuple[float | None, ...] | None:
     """The claim of a record, None when it has no place."""
     position = record.position
     if position is not None and is_null_position(position.latitude_deg, position.longitude_deg):
@@ -113,12 +126,8 @@ def _claim(
             slots.names[asked.slot],
             "line_lookup",
         )
-    sigma = math.nan
-    if uncertainty:
-        sigma = uncertainty / sigmas_of_circle(confidence or UNSTATED_LINE_CONFIDENCE)
-    slots.placed[asked.slot] = True
     place = (position.latitude_deg, position.longitude_deg)
-    return (asked.call, asked.slot, *place, 0.0, 1.0, LINE_KINDS.index(kind), float(placement), sigma)
+    return (asked.call, asked.slot, *place, LINE_KINDS.index(kind), placement, uncertainty, confidence)
 
 
 def _without_record(
@@ -150,11 +159,16 @@ def _without_record(
     return (asked.call, asked.slot, country.latitude_deg, country.longitude_deg, 0.0, 1.0, country.radius_m)
 
 
-def _line_claims(rows: list[tuple[float, ...]]) -> LineClaims:
-    """The collected records as arrays."""
-    c = np.array(rows, dtype=np.float64).reshape(-1, 9).T
-    call, order, kind, placement = (c[i].astype(np.int64) for i in (0, 1, 6, 7))
-    return LineClaims(call, order, c[2], c[3], c[4], c[5], kind, placement, c[8])
+def _line_claims(rows: list[tuple[float | None, ...]], slots: Slots) -> LineClaims:
+    """The collected records as arrays; their slots have a place."""
+    # None becomes NaN.
+    c = np.array(rows, dtype=np.float64).T
+    call, order, kind, placement = (c[i].astype(np.int64) for i in (0, 1, 4, 5))
+    slots.placed[order] = True
+    confidence = np.where(c[7] > 0, c[7], UNSTATED_LINE_CONFIDENCE)
+    # As `units.sigmas_of_circle`.
+    sigma = np.where(c[6] > 0, c[6] / np.sqrt(-2.0 * np.log1p(-confidence)), np.nan)
+    return LineClaims(call, order, c[2], c[3], np.zeros(len(call)), np.ones(len(call)), kind, placement, sigma)
 
 
 def _plan_claims(rows: list[tuple[float, ...]]) -> PlanClaims:
