@@ -296,8 +296,12 @@ def _append(work: _Work, name: str, parts: list[Path], none: npt.NDArray[Any], t
 
 
 def _stretches(bins: npt.NDArray[np.int32], ground: Ground) -> list[tuple[int, int]]:
-    """Places from, to: stretches with about so many rows each; rows of wide bins are counted at their first place."""
-    held = np.cumsum(np.bincount(ground.first[bins], minlength=ground.places)) if len(bins) else np.zeros(1)
+    """Places from, to: stretches with about so many rows each; a row of a wide bin counts at all its places."""
+    if not len(bins):
+        return [(0, ground.places)] if ground.places else []
+    ends = ground.places + 1
+    begun = np.bincount(ground.first[bins], minlength=ends) - np.bincount(ground.last[bins], minlength=ends)
+    held = np.cumsum(np.cumsum(begun))[:-1]
     cuts = np.searchsorted(held, np.arange(_AT_A_TIME, int(held[-1]), _AT_A_TIME))
     edges = np.unique(np.concatenate(([0], cuts, [ground.places])))
     return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))

@@ -71,7 +71,7 @@ def cells_of(heard: Faded, bin_place: Ints, bin_degrees: Floats, newest: int) ->
         np.bincount(cell[heard.kind == t.SERVING], minlength=len(first)),
         place,
         _cell_stats(heard, first, stats, extent, newest),
-        t.resolutions_of(heard.place[first]).astype(np.int8),
+        np.minimum.reduceat(t.resolutions_of(heard.place), first).astype(np.int8),
         row_bin.astype(np.int32),
         stats,
     )

@@ -44,6 +44,8 @@ EPOCH_S = EPOCH_DAYS * 86_400
 # Reports without a time have an epoch of their own; Unix time 0 is in the first of the others.
 NO_EPOCH = 0
 FINEST = 12
+# Resolution of regions, see `coarsened`; no place is coarser.
+REGION = 5
 # Below the resolution's 4 bits and the base cell's 7 there are 3 for each digit to FINEST.
 _H3_UNUSED_BITS = 3 * (15 - FINEST)
 _RESOLUTION_SHIFT = PLACE_BITS - 4
@@ -193,23 +195,30 @@ def visits_of(marks: Ints) -> Floats:
 
 
 def coarsened(tallies: Tallies, most_places: int) -> Tallies:
-    """The tallies, each cell's on the finest places of which it has at most so many.
+    """The tallies, each cell's in each region on the finest places of which it has at most so many there.
 
-    A cell once on coarse places stays on them, and what is added is put on them too. Because a cell never has fewer
-    places for more reports, the outcome is the same in whichever order they come.
+    A region is an H3 cell of resolution 5, 16 km wide, because a pci is used again and again all over the country. What
+    is once on coarse places stays on them, and what is added is put on them too. Because a cell never has fewer places
+    for more reports, the outcome is the same in whichever order they come.
     """
     heard = tallies.kind <= NEIGHBOUR
     cells = tallies.of(heard)
     if not len(cells):
         return tallies
-    names, cell = np.unique(cells.what, return_inverse=True)
-    place, resolution = cells.place, np.full(len(names), FINEST)
-    np.minimum.at(resolution, cell, resolutions_of(place))
+    place = cells.place
+    region = parents_of(place, np.minimum(resolutions_of(place), REGION))
+    order = np.lexsort((region, cells.what))
+    what, region = cells.what[order], region[order]
+    new = np.append(True, (what[1:] != what[:-1]) | (region[1:] != region[:-1]))
+    group = np.empty(len(order), np.int64)
+    group[order] = np.cumsum(new) - 1
+    resolution = np.full(int(new.sum()), FINEST)
+    np.minimum.at(resolution, group, resolutions_of(place))
     while True:
-        place = parents_of(place, np.minimum(resolutions_of(place), resolution[cell]))
-        order = np.lexsort((place, cell))
-        new = np.append(True, (place[order][1:] != place[order][:-1]) | (cell[order][1:] != cell[order][:-1]))
-        over = (np.bincount(cell[order][new], minlength=len(names)) > most_places) & (resolution > 0)
+        place = parents_of(place, np.minimum(resolutions_of(place), resolution[group]))
+        order = np.lexsort((place, group))
+        first = np.append(True, (place[order][1:] != place[order][:-1]) | (group[order][1:] != group[order][:-1]))
+        over = (np.bincount(group[order][first], minlength=len(resolution)) > most_places) & (resolution > REGION)
         if not over.any():
             break
         resolution = resolution - over
