@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -137,14 +137,22 @@ def resolver_of_fold(
     """
     with tempfile.TemporaryDirectory(prefix="locsvc-fold-") as folder:
         own = Path(folder) / "data"
-        copied = data is not None and current_id(data) is not None
-        if copied and data is not None:
+        own.mkdir()
+        if data is not None:
             _copy(data, own, keep_calibration=folding.keep_calibration)
         if folding.calibrate:
             _calibrate(training, own, Path(folder), folding, counts)
         taught = _learn(_written([table for table, _ in training], Path(folder), "all"), own)
         counts[UNTAUGHT] += not taught
-        yield Resolver(Reference.open(own, verify=False) if taught or copied else Reference.empty())
+        yield Resolver(_reference(own))
+
+
+def _reference(own: Path) -> Reference:
+    """What is in a fold's directory, be it the calibration alone."""
+    if current_id(own) is not None:
+        return Reference.open(own, verify=False)
+    file = own / CALIBRATION_FILE
+    return replace(Reference.empty(), calibration_text=file.read_text(encoding="utf-8") if file.exists() else None)
 
 
 def _written(tables: Sequence[pa.Table], folder: Path, name: str) -> list[Path]:
@@ -180,11 +188,9 @@ def _calibrate(
     kept = min((int(f.min()) for _, f in training if len(f)), default=0)
     others = _written([t.filter(pa.array(f != kept)) for t, f in training], folder, "others")
     inner = _written([t.filter(pa.array(f == kept)) for t, f in training], folder, "inner")
-    if not others or not _learn(others, own):
-        counts[UNCALIBRATED] += 1
-        return
+    _learn(others, own)
     try:
-        found = calibrate(inner, Reference.open(own, verify=False), CalibrateOptions(by_day=folding.by == DAY))
+        found = calibrate(inner, _reference(own), CalibrateOptions(by_day=folding.by == DAY))
     except BadData:
         counts[UNCALIBRATED] += 1
         return
@@ -205,7 +211,6 @@ def _copy(data: Path, own: Path, *, keep_calibration: bool) -> None:
     snapshot = current_id(data)
     if snapshot is None:
         return
-    own.mkdir()
     shutil.copytree(data / SNAPSHOTS / snapshot, own / SNAPSHOTS / snapshot, copy_function=_linked)
     shutil.copy(data / CURRENT, own / CURRENT)
     if keep_calibration and (data / CALIBRATION_FILE).exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,9 +68,20 @@ def evaluate(
     """
     began_s = time.monotonic()
     options = options or Options()
-    sources = [open_source(table, options.input_format, options.mapping) for table in tables]
-    for source, table in zip(sources, tables, strict=True):
-        _check(source, table, options)
+    with contextlib.ExitStack() as opened:
+        sources = []
+        for table in tables:
+            source = open_source(table, options.input_format, options.mapping)
+            opened.callback(source.close)
+            _check(source, table, options)
+            sources.append(source)
+        return _evaluated(tables, sources, data, options, progress, began_s)
+
+
+def _evaluated(
+    tables: Sequence[Path], sources: Sequence[Source], data: Path | None, options: Options, progress: Progress | None,
+    began_s: float,
+) -> Evaluation:  # fmt: skip
     if options.folding is None:
         reference = Reference.empty() if data is None else Reference.open(data)
         found = _streamed(sources, Resolver(reference), options, progress)

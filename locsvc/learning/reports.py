@@ -132,6 +132,8 @@ def heard_of(rows: Rows) -> Heard:
         around = _heard(rows.neighbours, row, np.zeros(len(row), bool), rows.serving)
         found = Heard(*(np.concatenate((getattr(serving, f), getattr(around, f))) for f in Heard.__dataclass_fields__))
     found = found.of((found.full >= 0) | (found.physical >= 0))
+    if not len(found.scan):
+        return found
     # A scan that lists its serving cell among the neighbours, or a neighbour twice, heard it once.
     for identity in (found.full, found.physical):
         order = np.lexsort((~found.serving, identity, found.scan))
