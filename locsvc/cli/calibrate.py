@@ -70,6 +70,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter an option
     try:
         from locsvc.learning.calibrate.calibrate import Options
         from locsvc.learning.calibrate.calibrate import calibrate as fit
+        from locsvc.learning.calibrate.seen import learned_before
         from locsvc.learning.calibrate.writing import put, written
     except ModuleNotFoundError as error:
         raise without_arrow(error, "calibrate") from None
@@ -77,9 +78,13 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     data = common.needed_data()
     reference = Reference.open(data)
+    seen = learned_before(tables, data)
+    if seen:
+        output.talk(f"the coverage was learned from {', '.join(seen)}: what it says of cells is not fitted to that")
     options = Options(
-        pairs(mapped), input_format, truth_from_reports, fold_count, folds == "day", only, least_sessions, budget
-    )
+        pairs(mapped), input_format, truth_from_reports, fold_count, folds == "day", only, least_sessions, budget,
+        bool(seen),
+    )  # fmt: skip
     try:
         calibrated = fit(tables, reference, options, _progress())
     finally:
@@ -157,7 +162,7 @@ def _show(calibrated: Calibrated) -> None:
     output.show(output.table(names, rows, right=(1, 2, 3, 4, 5)))
     for path, (old, new) in ((p, n) for r in calibrated.results for p, n in r.numbers.items()):
         output.show(f"{path} = {new:g}  (was {old:g})")
-    silent = [r.group for r in calibrated.results if not r.rows]
+    silent = [r.group for r in calibrated.results if not r.rows and "no such" in r.verdict]
     if silent:
         output.talk(f"nothing in the tables is about {', '.join(silent)}: kept")
 

@@ -21,6 +21,7 @@ class Of(enum.Enum):
     ANY_REPORT = "device reports, each by itself, as if the method were not known"
     ANY_PLATFORM = "device reports, each by itself, as if the platform were not known"
     CELL = "serving cells, each by itself"
+    SCAN = "scans of several cells that located history knows as a whole"
     LINE = "line records, each by itself"
     CALL = "all that a call has together"
 
@@ -132,6 +133,39 @@ _TIMING: Final = Group(
         Number("cell_shape.mast_offset_share", 0.01, 2.0),
     ),
 )
+# Located history of cells: sizes and shares that move the score; others of their tables hardly do.
+_LEARNED: Final = (
+    Group(
+        "coverage_cell",
+        Of.CELL,
+        (
+            Number("coverage_cell.level_sd_db", 1.0, 15.0, spread=0.5),
+            Number("coverage_cell.quality_sd_db", 1.0, 15.0, spread=0.5),
+            Number("coverage_cell.advance_sd_steps", 0.1, 5.0, spread=0.5),
+            Number("coverage_cell.doubt_visits", 0.3, 60.0),
+            Number("coverage_cell.spread_factor", 0.3, 4.0, spread=0.5),
+            Number("coverage_cell.parent_share", 0.01, 2.0),
+            Number("cell_steps.coverage.outlier_share", 0.002, 0.5, "odds"),
+        ),
+    ),
+    Group(
+        "coverage_scan",
+        Of.SCAN,
+        (
+            Number("coverage_scan.level_exponent", 0.02, 1.0, "plain", 0.2),
+            Number("coverage_scan.unheard_exponent", 0.02, 1.0, "plain", 0.2),
+            Number("coverage_scan.level_sd_db", 2.0, 20.0, spread=0.3),
+            Number("coverage_scan.offset_sd_db", 0.5, 15.0, spread=0.5),
+            Number("coverage_scan.wide_share", 0.005, 0.5, "odds"),
+            Number("coverage_scan.doubt_looks", 0.1, 30.0),
+            Number("coverage_scan.spread_factor", 0.3, 4.0, spread=0.5),
+        ),
+    ),
+    *(
+        Group(f"coverage_cell.{step}", Of.CELL, (Number(f"coverage_cell.{step}_offset_factor", 0.2, 5.0, spread=0.5),))
+        for step in ("site", "area", "network")
+    ),
+)
 _DEPENDENCE: Final = tuple(
     Group(f"dependence.{name}", Of.CALL, (Number(f"dependence.{name}", 0.02, 1.0, "plain", 0.3),))
     for name in ("neighbour_exponent", "same_method_exponent", "derived_exponent")
@@ -154,7 +188,7 @@ def groups_of(values: Mapping[str, Any]) -> tuple[Group, ...]:
         for step in ("sector", "physical_identity", "site", "area", "network")
         if step in values["cell_steps"]
     )
-    every = (*devices, _CENTROID, *steps, _TIMING, *_LINES, *_PLACED, *_DEPENDENCE)
+    every = (*devices, _CENTROID, *steps, _TIMING, *_LEARNED, *_LINES, *_PLACED, *_DEPENDENCE)
     return tuple(g for g in every if all(has(values, n.path) for n in g.numbers))
 
 

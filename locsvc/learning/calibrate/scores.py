@@ -69,8 +69,8 @@ class View:
 
 def views_of(history: History, of: Of) -> list[View]:
     """The evidence that a group is fitted on: calls of one piece each, or whole calls."""
-    if of is Of.CALL:
-        return _whole(history)
+    if of in {Of.CALL, Of.SCAN}:
+        return _whole(history, alone=of is Of.SCAN)
     made = []
     for chunk in history.chunks:
         if of is Of.CELL:
@@ -139,18 +139,22 @@ def _lone_lines(chunk: Chunk) -> View:
     return _lone(chunk, slot, lookups=[replace(a, slot=i, call=i) for i, a in enumerate(asked)])
 
 
-def _whole(history: History) -> list[View]:
-    """Calls with more than one piece, thinned by whole chunks' even steps."""
+def _whole(history: History, *, alone: bool) -> list[View]:
+    """Calls with more than one piece, evenly thinned; or, alone, the scans of calls with a neighbour."""
     made = []
     step = max(1, -(-history.calls // MOST_WHOLE_CALLS))
     for chunk in history.chunks:
         table, calls = chunk.table, len(chunk.session)
-        pieces = np.bincount(table.slots[:, 0].astype(np.int64), minlength=calls)
+        slot = table.cells[table.cells[:, 1] > 0, 0].astype(np.int64) if alone else slice(None)
+        pieces = np.bincount(table.slots[slot, 0].astype(np.int64), minlength=calls) + alone
         wanted = np.zeros(calls, bool)
         wanted[np.flatnonzero(pieces > 1)[::step]] = True
         if wanted.any():
             lat, lng = np.where(wanted, chunk.latitude_deg, np.nan), np.where(wanted, chunk.longitude_deg, np.nan)
-            made.append(View(_only(table, wanted), lat, lng, chunk.session, chunk.now))
+            only = _only(table, wanted)
+            if alone:
+                only = replace(only, reports=table.reports[:0], lookups=[], heights=[])
+            made.append(View(only, lat, lng, chunk.session, chunk.now))
     return made
 
 
@@ -189,7 +193,11 @@ class Scorer:
             densities, _ = gather(made)
             densities.exponent = np.ones(len(densities.call))
             call = densities.call
-            result[call] = lone_log_densities(densities, view.latitude_deg[call], view.longitude_deg[call])
+            lat, lng = view.latitude_deg[call], view.longitude_deg[call]
+            # Several pieces of one call are no density together without their posterior.
+            single = (np.bincount(call)[call] == 1) & ~np.isnan(lat)
+            told = lone_log_densities(densities, np.where(single, lat, 0.0), np.where(single, lng, 0.0))
+            result[call[single]] = told[single]
         return result
 
     def _made(self, view: View) -> list[Made]:
