@@ -73,8 +73,10 @@ class _Widths(NamedTuple):
 
     wide_share: float
     doubt_looks: float
+    unexplained_power: float
     spread_factor: float
     least_spread_m: float
+    beyond_spread_m: float
     child_floor: float
     split_share: float
     fresh_s: float
@@ -205,7 +207,8 @@ def _fill(asked: _Asked, terms: _Terms, work: Room, found: _Found, done: int, us
             continue
         if used + _MOST_SPLIT > len(found.bins):
             return i, used
-        _put_cloud(work, n, terms.places, terms.widths, asked.age_s[i], found.said[:, i])
+        cells = asked.start[i + 1] - asked.start[i]
+        _put_cloud(work, n, cells, terms.places, terms.widths, asked.age_s[i], found.said[:, i])
         found.runs[0, i], found.runs[1, i] = used, _put_bins(work, n, terms, found, used)
         used += found.runs[1, i]
     return len(asked.age_s), used
@@ -233,14 +236,15 @@ def _put_known(asked: _Asked, i: int, identity: Ints, first: Ints, clusters: Int
 
 
 @compiled
-def _put_cloud(work: Room, n: int, places: _Places, widths: _Widths, age_s: float, said: Floats) -> None:
-    """Writes middle, spread, the histogram's weight and its reach from the middle."""
-    north, east, looks = 0.0, 0.0, 0.0
+def _put_cloud(work: Room, n: int, cells: int, places: _Places, widths: _Widths, age_s: float, said: Floats) -> None:
+    """Writes middle, spread, the histogram's weight and its reach from the middle; of a scan of so many cells."""
+    north, east, looks, explained = 0.0, 0.0, 0.0, 0.0
     at = places.place[work.key[0]]
     for i in range(n):
         north += work.value[i] * (places.place[work.key[i], 0] - at[0])
         east += work.value[i] * ((places.place[work.key[i], 1] - at[1] + 540.0) % 360.0 - 180.0)
         looks += work.value[i] * work.looked[i]
+        explained += work.value[i] * work.explained[i] / cells
     said[0], said[1] = at[0] + north, (at[1] + east + 540.0) % 360.0 - 180.0
     across = _METRE * math.cos(math.radians(said[0]))
     far2, square = 0.0, 0.0
@@ -249,11 +253,15 @@ def _put_cloud(work: Room, n: int, places: _Places, widths: _Widths, age_s: floa
         de = ((places.place[work.key[i], 1] - said[1] + 540.0) % 360.0 - 180.0) * across
         far2 = max(far2, dn * dn + de * de)
         square += work.value[i] * (dn * dn + de * de)
-    said[2] = math.hypot(widths.spread_factor * math.sqrt(square / 2.0), widths.least_spread_m)
+    # Cells that no place explains, known or not, tell that the caller is where nobody was.
+    looks *= max(explained, 1e-3) ** widths.unexplained_power
+    doubt = widths.doubt_looks / (looks + widths.doubt_looks)
+    near = math.hypot(widths.spread_factor * math.sqrt(square / 2.0), widths.least_spread_m)
+    said[2] = math.hypot(near, widths.beyond_spread_m * doubt)
     still = 1.0
     if age_s > widths.fresh_s:
         still = widths.still_weight + (1.0 - widths.still_weight) * widths.fresh_s / age_s
-    said[3] = still * (1.0 - widths.wide_share) * looks / (looks + widths.doubt_looks)
+    said[3] = still * (1.0 - widths.wide_share) * (1.0 - doubt)
     # A bin may be anywhere in its grandparent, and that is written whole.
     resolution = (places.h3[work.key[0]] >> _SHIFT) & 15
     said[4] = math.sqrt(far2) * 1.01 + 2.4 * EDGE_M[resolution - 2]

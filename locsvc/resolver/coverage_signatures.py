@@ -112,6 +112,7 @@ class Room(NamedTuple):
     key: Ints  # (MOST_COMPARED,)
     value: Floats  # (MOST_COMPARED,)
     looked: Floats  # (MOST_COMPARED,)
+    explained: Floats  # (MOST_COMPARED,)
 
 
 def signatures_of(store: CoverageStore) -> Signatures:
@@ -129,6 +130,7 @@ def room() -> Room:
         np.empty(MOST_SEEN, np.int32),
         np.empty((4, MOST_CELLS)),
         np.empty(MOST_COMPARED, np.int64),
+        np.empty(MOST_COMPARED),
         np.empty(MOST_COMPARED),
         np.empty(MOST_COMPARED),
     )
@@ -296,9 +298,10 @@ def _offset_db(scan: Scan, c: Comparison, room: Room) -> float:
 
 
 @inlined
-def _levels_fit(scan: Scan, c: Comparison, room: Room, unit: float) -> float:
-    """Logarithm of how well the heard cells fit what a place knows of them."""
+def _levels_fit(scan: Scan, c: Comparison, room: Room, unit: float) -> tuple[float, float]:
+    """Logarithm of how well the heard cells fit what a place knows of them, and how many of them it explains."""
     offset = _offset_db(scan, c, room)
+    explained = 0.0
     total = -0.5 * (offset / c.offset_sd_db) ** 2
     stray = c.stray_rate / _LEVEL_RANGE_DB
     for j in range(len(scan.identity)):
@@ -312,7 +315,8 @@ def _levels_fit(scan: Scan, c: Comparison, room: Room, unit: float) -> float:
                 here = unit * float(exp32(np.float32(power)))
             density += room.looks[3, j] * here
         total += _log(density)
-    return total
+        explained += 1.0 - stray / density
+    return total, explained
 
 
 @compiled
@@ -327,8 +331,8 @@ def compare(scan: Scan, s: Signatures, c: Comparison, room: Room) -> int:
     best = -1e300
     for i in range(n):
         told, looked = _gather(room.key[i], scan, s, c, room)
-        value = c.level_exponent * _levels_fit(scan, c, room, unit) + told
-        value += c.visits_exponent * _log(looked + 1e-3)
+        fit, room.explained[i] = _levels_fit(scan, c, room, unit)
+        value = c.level_exponent * fit + told + c.visits_exponent * _log(looked + 1e-3)
         room.value[i], room.looked[i] = value, looked
         best = max(best, value)
     total = 0.0
@@ -338,7 +342,8 @@ def compare(scan: Scan, s: Signatures, c: Comparison, room: Room) -> int:
     kept, held = 0, 0.0
     for i in range(n):
         if room.value[i] >= _LEAST * total:
-            room.key[kept], room.value[kept], room.looked[kept] = room.key[i], room.value[i], room.looked[i]
+            room.key[kept], room.value[kept] = room.key[i], room.value[i]
+            room.looked[kept], room.explained[kept] = room.looked[i], room.explained[i]
             held += room.value[i]
             kept += 1
     for i in range(kept):
