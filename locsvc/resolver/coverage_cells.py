@@ -22,7 +22,7 @@ from locsvc.model import CellFallback
 from locsvc.reference.cells import keys
 from locsvc.reference.coverage import identities
 from locsvc.reference.coverage.files import C_SPREAD_M, C_VISITS
-from locsvc.resolver.coverage_mass import Fit, fit_of, put_counts, put_masses
+from locsvc.resolver.coverage_mass import DIGITS, Fit, fit_of, put_counts, put_masses
 from locsvc.resolver.coverage_siblings import PER_DEGREE, block_keys, place_by_siblings, widths_of
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     Singles = npt.NDArray[np.float32]
 
 _COVERAGE = int(CellFallback.COVERAGE)
-# Bins have grandparents.
-_COARSEST = 2
+# An identity that is heard in more places than this names none of them.
+_MANY_PLACES = 8
 # Bins of a claim, and bins at the least, that room is made for at first.
 _USUAL_BINS, _LEAST_ROOM = 96, 4096
 # Columns of what the kernel says of each claim.
@@ -79,12 +79,13 @@ class _Doubt(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """Cells that are known, n of them: numbers, spread of a typical cell of the network, measurements.
+    """Cells that are known, n of them: first number and how many, spread of the network's typical cell, measurements.
 
     measured (3, n): level, quality, timing advance; step_m (n,): metres of a step of timing advance.
     """
 
     cell: Ints
+    places: Ints
     typical_m: Floats
     measured: Floats
     age_s: Floats
@@ -119,7 +120,8 @@ def lone_cells(
     Parameters
     ----------
     queries
-        The cells, n of them; of a physical identity that is used several times the one near `near_*` is taken.
+        The cells, n of them. Of an identity that is heard in several places the one near `near_*` is taken; without
+        such a place all, each as often as it was visited, unless they are many.
     level_dbm, quality_db, timing_advance, age_s
         (n,) float64 each; NaN where not measured (age: 0).
     """
@@ -135,28 +137,31 @@ def lone_cells(
         found, several = store.find(physical)
         usable = (physical >= 0) & (full[by_channel] < 0)
         first[by_channel], number[by_channel] = found, np.where(usable, several, 0)
+    for i in np.flatnonzero((number > 1) & ~np.isnan(queries.near_latitude_deg)).tolist():
+        near = float(queries.near_latitude_deg[i]), float(queries.near_longitude_deg[i])
+        first[i], number[i] = _nearest(np.arange(first[i], first[i] + number[i]), near, store), 1
+    number[number > _MANY_PLACES] = 0
     known = np.flatnonzero(number > 0)
-    first[known] = _nearest(first[known], number[known], queries, known, store)
     result = _by_siblings(queries, network, full, number == 0, store, parameters)
     if len(known):
         measured = np.stack((level_dbm, quality_db, timing_advance, age_s))[:, known]
-        _put_known(result, known, first[known], network[known], measured, queries.radio[known], store, parameters)
+        _put_known(
+            result,
+            known,
+            (first[known], number[known]),
+            network[known],
+            measured,
+            queries.radio[known],
+            store,
+            parameters,
+        )
     return result
 
 
-def _nearest(first: Ints, number: Ints, queries: CellQueries, known: Ints, store: CoverageStore) -> Ints:
-    """Of the places where an identity is heard, the one near the query's place; the most visited where it has none."""
-    chosen = first.copy()
-    for i in np.flatnonzero(number > 1).tolist():
-        cells = np.arange(first[i], first[i] + number[i])
-        q = known[i]
-        near = (float(queries.near_latitude_deg[q]), float(queries.near_longitude_deg[q]))
-        if math.isnan(near[0]):
-            chosen[i] = cells[np.argmax(store.cell_stats[cells, C_VISITS])]
-        else:
-            place = store.cell_place[cells] / PER_DEGREE
-            chosen[i] = cells[np.argmin(geo.distance_m(*near, place[:, 0], place[:, 1]))]
-    return chosen
+def _nearest(cells: Ints, near: tuple[float, float], store: CoverageStore) -> int:
+    """Of the places where an identity is heard the one nearest to a place."""
+    place = store.cell_place[cells] / PER_DEGREE
+    return int(cells[np.argmin(geo.distance_m(*near, place[:, 0], place[:, 1]))])
 
 
 def _by_siblings(
@@ -177,19 +182,19 @@ def _by_siblings(
 def _put_known(
     result: LoneCells,
     known: Ints,
-    cell: Ints,
+    cells: tuple[Ints, Ints],
     network: Ints,
     measured: Floats,
     radio: npt.NDArray[np.int8],
     store: CoverageStore,
     parameters: Parameters,
 ) -> None:
-    """Writes clouds and histograms of cells that are known."""
+    """Writes clouds and histograms of cells that are known: first cell number of each, and how many."""
     p, widths = parameters.coverage_cell, widths_of(store)
     typical = widths.spread_m[widths.of(network)]
     still = parameters.time["fresh_s"], parameters.time["still_weight"]
     doubt = _Doubt(*(*(p[name] for name in _Doubt._fields[:-2]), *still))
-    asked = _Asked(cell, typical, measured[:3], measured[3], parameters.cell_timing_step_m[radio])
+    asked = _Asked(*cells, typical, measured[:3], measured[3], parameters.cell_timing_step_m[radio])
     said, runs = np.zeros((len(known), 6)), np.zeros((2, len(known)), np.int64)
     bins, mass = _histograms(asked, history_of(store), fit_of(parameters), doubt, said, runs)
     result.step[known] = _COVERAGE
@@ -229,35 +234,63 @@ def _fill(
     done, used = begun
     most = 0
     for i in range(done, len(asked.cell)):
-        most = max(most, history.cell_start[asked.cell[i] + 1] - history.cell_start[asked.cell[i]])
+        c = asked.cell[i]
+        most = max(most, history.cell_start[c + asked.places[i]] - history.cell_start[c])
     count, key = np.empty(most), np.empty(most, np.int64)
     for i in range(done, len(asked.cell)):
-        c = asked.cell[i]
-        first, last = history.cell_start[c], history.cell_split[c]
-        if first == last:
-            # Never heard as the serving cell: where it is heard as a neighbour is all there is.
-            last = history.cell_start[c + 1]
-        rows = last - first
-        level, quality, advance, age = asked.measured[0, i], asked.measured[1, i], asked.measured[2, i], asked.age_s[i]
-        total, visits, once, farthest = put_counts(history.row_stats[first:last], level, quality, advance, fit, count)
+        rows, c, seen = _put_rows(asked, i, history, fit, count, key)
+        total, visits, once, farthest, reach = seen
         number = 0
-        if rows > 0 and history.cell_resolution[c] >= _COARSEST:
-            for r in range(rows):
-                key[r] = history.bin_h3[history.row_bin[first + r]]
+        if rows > 0:
             number = put_masses(key[:rows], count[:rows], total, fit, bins[used:], mass[used:])
         if number < 0:
             return i, used
         said[i, LATITUDE] = history.cell_place[c, 0] / PER_DEGREE
         said[i, LONGITUDE] = history.cell_place[c, 1] / PER_DEGREE
         width = _spread_m(history.cell_stats[c, C_SPREAD_M], visits, asked.typical_m[i], doubt)
-        said[i, SPREAD] = _spread_beyond_m(width, advance, farthest, asked.step_m[i])
+        said[i, SPREAD] = _spread_beyond_m(width, asked.measured[2, i], farthest, asked.step_m[i])
         new = (once + doubt.new_visits * doubt.new_share) / (visits + doubt.new_visits)
-        said[i, WEIGHT] = _still(age, doubt) * total / (total + new * doubt.doubt_visits) if number else 0.0
-        said[i, VISITS] = visits
-        said[i, REACH] = _reach_m(history.bin_place, history.row_bin[first:last], said[i], history.cell_resolution[c])
+        still = _still(asked.age_s[i], doubt)
+        said[i, WEIGHT] = still * total / (total + new * doubt.doubt_visits) if number else 0.0
+        said[i, VISITS], said[i, REACH] = visits, reach
         runs[0, i], runs[1, i] = used, number
         used += number
     return len(asked.cell), used
+
+
+@inlined
+def _put_rows(
+    asked: _Asked, i: int, history: _History, fit: Fit, count: Floats, key: Ints
+) -> tuple[int, int, tuple[float, float, float, float, float]]:
+    """Writes what the rows of a claim's cells count and their H3 cells, ascending; how many, and the cell visited most.
+
+    Then what all count, visits, visits of bins with one, highest timing advance, and how far from that cell all is.
+    """
+    first, last = asked.cell[i], asked.cell[i] + asked.places[i]
+    main = first
+    for c in range(first, last):
+        if history.cell_stats[c, C_VISITS] > history.cell_stats[main, C_VISITS]:
+            main = c
+    level, quality, advance = asked.measured[0, i], asked.measured[1, i], asked.measured[2, i]
+    rows, total, visits, once, farthest, reach = 0, 0.0, 0.0, 0.0, -1.0, 0.0
+    for c in range(first, last):
+        begin, end = history.cell_start[c], history.cell_split[c]
+        if begin == end:
+            # Never heard as the serving cell: where it is heard as a neighbour is all there is.
+            end = history.cell_start[c + 1]
+        t, v, o, f = put_counts(history.row_stats[begin:end], level, quality, advance, fit, count[rows:])
+        total, visits, once, farthest = total + t, visits + v, once + o, max(farthest, f)
+        for r in range(begin, end):
+            key[rows + r - begin] = history.bin_h3[history.row_bin[r]]
+        bins, coarsest = history.row_bin[begin:end], history.cell_resolution[c]
+        reach = max(reach, _reach_m(history.bin_place, bins, history.cell_place[main], coarsest))
+        rows += end - begin
+    # The coverage puts coarse bins first; here they stand among the others, as their digits say.
+    digits = key[:rows] & DIGITS
+    if rows > 1 and (digits[1:] < digits[:-1]).any():
+        order = np.argsort(digits, kind="mergesort")
+        key[:rows], count[:rows] = key[:rows][order], count[:rows][order]
+    return rows, main, (total, visits, once, farthest, reach)
 
 
 @inlined
@@ -285,17 +318,18 @@ def _spread_beyond_m(width_m: float, advance: float, farthest: float, step_m: fl
 
 
 @inlined
-def _reach_m(place: Floats, rows: npt.NDArray[np.int32], said: Floats, resolution: int) -> float:
-    """Distance from the cloud's middle that holds all bins, metres."""
+def _reach_m(place: Floats, rows: npt.NDArray[np.int32], middle: npt.NDArray[np.int32], resolution: int) -> float:
+    """Distance from a cell's middle that holds all bins of some rows, metres."""
     metre = math.pi / 180.0 * 6_371_007.0
-    across = metre * math.cos(math.radians(said[LATITUDE]))
+    lat, lng = middle[0] / PER_DEGREE, middle[1] / PER_DEGREE
+    across = metre * math.cos(math.radians(lat))
     far = 0.0
     for r in rows:
-        north = (place[r, 0] - said[LATITUDE]) * metre
-        east = ((place[r, 1] - said[LONGITUDE] + 540.0) % 360.0 - 180.0) * across
+        north = (place[r, 0] - lat) * metre
+        east = ((place[r, 1] - lng + 540.0) % 360.0 - 180.0) * across
         far = max(far, north * north + east * east)
     # A bin may be anywhere in its grandparent, and that is written whole.
-    return float(math.sqrt(far) * 1.01 + 2.0 * _EDGES * EDGE_M[max(resolution - _COARSEST, 0)])
+    return float(math.sqrt(far) * 1.01 + 2.0 * _EDGES * EDGE_M[max(resolution - 2, 0)])
 
 
 def reach_from(cells: LoneCells, latitude_deg: Floats, longitude_deg: Floats) -> Floats:

@@ -38,7 +38,11 @@ if TYPE_CHECKING:
 
 _RESOLUTION_SHIFT = 52
 _RESOLUTION_MASK = 15 << _RESOLUTION_SHIFT
+# What tells the order of cells of several resolutions.
+DIGITS = (1 << _RESOLUTION_SHIFT) - 1
 _FINEST = 15
+# Resolution of the regions of which a cell's bins are of one resolution each.
+_REGION = 5
 # Visits are faded numbers: what is below was visited once.
 _TWICE = 1.5
 # Base cells that are pentagons: their chains of centre children have no child of digit 1.
@@ -47,7 +51,7 @@ _BASE_SHIFT = 45
 
 
 class _Run(NamedTuple):
-    """Bins of a cell, ascending, all of one resolution; what each counts, and all together."""
+    """Bins of a cell, by their digits; what each counts, and all together; the resolution of those at hand."""
 
     key: Ints
     counts: Floats
@@ -191,23 +195,29 @@ def put_masses(key: Ints, count: Floats, total: float, fit: Fit, bins: Ints, mas
     Parameters
     ----------
     key, count
-        (rows,) H3 cells of one resolution of 2 or finer, ascending, and what each counts.
+        (rows,) H3 cells in the order of their digits, none within another, and what each counts. Where they are of
+        several resolutions, those within one cell of resolution 5 are of one (the coverage's regions).
     total
         Sum of the counts.
     bins, mass
         Room.
     """
-    run = _Run(key, count, total, (key[0] >> _RESOLUTION_SHIFT) & 15)
     shared = 1.0 + fit.parent_share + fit.grandparent_share
     n, i = 0, 0
     while i < len(key):
+        run = _Run(key, count, total, (key[i] >> _RESOLUTION_SHIFT) & 15)
+        if n > len(bins) - 49:
+            return -1
+        if run.resolution < _REGION + 2:
+            # Its grandparent would reach beyond the region.
+            bins[n], mass[n] = key[i], count[i] / total
+            n, i = n + 1, i + 1
+            continue
         outer = _parent(key[i], run.resolution - 2)
         end, held = i, 0.0
         while end < len(key) and _parent(key[end], run.resolution - 2) == outer:
             held += count[end]
             end += 1
-        if n > len(bins) - 49:
-            return -1
         if held < fit.split_grandparent_share * total:
             bins[n], mass[n] = outer, held / total
             n += 1

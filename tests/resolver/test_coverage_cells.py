@@ -205,6 +205,33 @@ def test_histograms_are_what_the_core_takes(
         assert far <= found.learned.reach_m[row]
 
 
+def test_an_identity_heard_in_two_places_is_in_either(
+    history: town.Reports, parameters: Parameters, tmp_path: Path
+) -> None:
+    cell = int(np.bincount(history.cell).argmax())
+    here = history.of(history.cell == cell)
+    away = here.of(np.arange(0, len(here.cell), 2))
+    away.east_m = away.east_m + 200_000.0
+    both = town.Reports(*(np.concatenate((getattr(here, n), getattr(away, n))) for n in town.Reports.__slots__))
+    store = town.learned(both, tmp_path / "data")
+    assert len(store.cell_identity) == 2
+    found = town.asked(here.of(np.array([0])), store, parameters)
+    bins, mass = town.histogram_of(found, 0)
+    assert (np.diff(bins & LOW) > 0).all()
+    middle = found.latitude_deg[0], found.longitude_deg[0]
+    far = np.array([float(distance_m(*middle, *h3.cell_to_latlng(int(b)))) for b in bins])
+    assert distance_m(*middle, *town.CENTRE) < 5_000
+    assert 0.1 < mass[far > 20_000].sum() < 0.6
+    assert far.max() <= found.learned.reach_m[0]
+    # Where something else says where the caller is, it is the one that is near.
+    queries = here.of(np.array([0])).queries()
+    lat, lng = away.places()
+    queries.near_latitude_deg[:], queries.near_longitude_deg[:] = lat[0], lng[0]
+    nan = np.full(1, np.nan)
+    there = lone_cells(queries, nan, nan, nan, np.zeros(1), store, parameters)
+    assert distance_m(there.latitude_deg[0], there.longitude_deg[0], lat[0], lng[0]) < 5_000
+
+
 def test_room_grows_with_what_is_asked(store: CoverageStore, parameters: Parameters) -> None:
     reports = town.drive(np.random.default_rng(3), 3_000, DAYS)
     many = town.asked(reports, store, parameters)

@@ -78,6 +78,24 @@ def test_what_holds_little_is_not_told_apart(fit: Fit, rng: np.random.Generator)
         assert sum(int(h3.cell_to_parent(k, r)) in left for r in range(8, 12)) == 1
 
 
+def test_bins_of_several_resolutions(fit: Fit, rng: np.random.Generator) -> None:
+    """A cell heard at very many places of a region is kept on coarser ones there."""
+    region = h3.latlng_to_cell(52.0, -1.0, 5)
+    beside, other = (int(c) for c in h3.grid_ring(region, 1)[:2])
+    fine = rng.choice(h3.cell_to_children(region, 11), 10, replace=False)
+    coarse = rng.choice(h3.cell_to_children(beside, 9), 10, replace=False)
+    key = np.concatenate((fine, coarse, np.array([other], fine.dtype))).astype(np.int64)
+    key = key[np.argsort(key & LOW)]
+    count = rng.gamma(1.0, 1.0, len(key)) + 0.1
+    bins, mass = masses(key, count, fit)
+    assert (np.diff(bins & LOW) > 0).all()
+    assert mass.sum() == pytest.approx(1.0)
+    for part in (region, beside, other):
+        inside = [h3.cell_to_parent(int(b), 5) == part for b in bins]
+        own = [h3.cell_to_parent(int(k), 5) == part for k in key]
+        assert mass[inside].sum() == pytest.approx(count[own].sum() / count.sum())
+
+
 def test_pentagons_have_six_children(fit: Fit) -> None:
     pentagon = int(h3.get_pentagons(9)[3])
     key = np.sort(np.array(h3.cell_to_children(pentagon, 11), np.int64))
