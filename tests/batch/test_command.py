@@ -394,3 +394,42 @@ def test_a_drive_with_foreign_names(batch: Batch, shared: Path, tmp_path: Path) 
     assert pq.read_table(tmp_path / "a.parquet", columns=names).equals(
         pq.read_table(tmp_path / "b.parquet", columns=names)
     )
+
+
+def test_columns_of_the_wrong_type(batch: Batch, tmp_path: Path) -> None:
+    rows = fixes(4, 1)
+    wrong = {
+        "latitude": pa.array([None, [51.0], [52.0], None], pa.list_(pa.float64())),
+        "cell": pa.array([True, False, None, None]),
+        "neighbours": pa.array([None, 7, None, None]),
+    }
+    for name, column in wrong.items():
+        rows = rows.drop_columns([name]) if name in rows.schema.names else rows
+        rows = rows.append_column(name, column)
+    pq.write_table(rows, tmp_path / "wrong.parquet")
+    done = batch(tmp_path / "wrong.parquet", "-", "--format", "jsonl", "--summary", tmp_path / "s.json")
+    assert done.returncode == 0, done.stderr
+    outcomes = [json.loads(line)["outcome"] for line in done.stdout.splitlines()]
+    # The last row says nothing wrong, and has half a fix.
+    assert outcomes == ["rejected", "rejected", "rejected", "no_location"]
+    reasons = json.loads((tmp_path / "s.json").read_text())["rejects"]
+    assert {reason.partition("<")[0]: count for reason, count in reasons.items()} == {
+        "cell is not a number but bool": 2,
+        "latitude is not a number but list": 2,
+        "neighbours is not a list of cells": 1,
+    }
+
+
+def test_a_reader_that_goes_away_ends_the_run(large: Path) -> None:
+    run = subprocess.Popen(
+        command(large, "-"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert run.stdout is not None
+    assert run.stderr is not None
+    with run.stderr:
+        with run.stdout:
+            assert run.stdout.readline().startswith('"call_id"')
+        told = run.stderr.read()
+    assert run.wait(60) == 0
+    assert "Traceback" not in told
+    assert until(functools.partial(gone, run), 20)
