@@ -67,6 +67,9 @@ class Grouper:
         named = texts(plain(whole.column("call_id"))).is_valid().to_numpy(zero_copy_only=False)
         first_of = order[np.searchsorted(group, np.arange(len(size)))]
         done = (last < self._rows + 1 - GAP) | (size == MOST_ROWS) | ~named[first_of] | final
+        if not done.all():
+            # What is done waits for calls that may end before it, so that all come out by their last rows.
+            done &= last < last[~done].min()
         # Calls in the order of their last rows, their rows in the order of the input.
         place = np.empty(len(size), np.int64)
         place[np.argsort(last, kind="stable")] = np.arange(len(size))
