@@ -35,7 +35,8 @@ def table(rows: int, seed: int, masts: np.ndarray) -> pa.Table:
     """A table of calls."""
     dice = np.random.default_rng(seed)
     # Few cells have most of the calls.
-    cell = np.minimum((CELLS * dice.random(rows) ** 2).astype(np.int64), CELLS - 1)
+    popular = np.random.default_rng(2).permutation(CELLS)
+    cell = popular[np.minimum((CELLS * dice.random(rows) ** 2).astype(np.int64), CELLS - 1)]
     lat = masts[cell, 0] + dice.normal(0, 0.0025, rows)
     lng = masts[cell, 1] + dice.normal(0, 0.004, rows)
     far_m = np.hypot((lat - masts[cell, 0]) * 111_000, (lng - masts[cell, 1]) * 68_000)
@@ -44,7 +45,7 @@ def table(rows: int, seed: int, masts: np.ndarray) -> pa.Table:
     structs = pa.StructArray.from_arrays(
         [
             pa.array((near % 504).ravel().astype(np.int32)),
-            pa.array((6400 + near % 3).ravel().astype(np.int32)),
+            pa.array(channel(near).ravel()),
             pa.array(np.repeat(level - 8, 2)),
         ],
         ["pci", "arfcn", "signal_dbm"],
@@ -64,7 +65,7 @@ def table(rows: int, seed: int, masts: np.ndarray) -> pa.Table:
             "area": (cell // 200 + 1).astype(np.int32),
             "cell": 256 * (cell // 3 + 1) + cell % 3,
             "pci": (cell % 504).astype(np.int32),
-            "arfcn": (6400 + cell % 3).astype(np.int32),
+            "arfcn": channel(cell),
             "signal_dbm": level,
             "quality_db": np.rint(-10 - far_m / 200),
             "timing_advance": (far_m / 78).astype(np.int32),
@@ -73,10 +74,17 @@ def table(rows: int, seed: int, masts: np.ndarray) -> pa.Table:
     )
 
 
+def channel(cell: np.ndarray) -> np.ndarray:
+    """Five carriers: with 504 pcis, a channel and pci are used eight times in the town."""
+    return (6400 + cell // 7 % 5).astype(np.int32)
+
+
 def make(folder: Path, rows: int, tables: int) -> list[Path]:
     """The tables, written once."""
     dice = np.random.default_rng(1)
     masts = np.stack((54.9 + WIDTH_DEG * dice.random(CELLS), 2.3 + 1.6 * WIDTH_DEG * dice.random(CELLS)), axis=1)
+    # Cells of neighbouring numbers stand near each other.
+    masts = masts[np.lexsort((masts[:, 1], masts[:, 0] // 0.01))]
     files = [folder / f"calls-{rows}-{i}.parquet" for i in range(tables)]
     for number, file in enumerate(files):
         if not file.exists():

@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from pathlib import Path
 
+import h3.api.numpy_int as h3
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +23,7 @@ from locsvc.learning import learn as learning
 from locsvc.learning.learn import Options, learn
 from locsvc.reference.coverage import files as f
 from locsvc.reference.coverage import identities, shelves
+from locsvc.reference.coverage.tallies import REGION
 from locsvc.reference.coverage.terms import Terms
 from locsvc.reference.snapshot import current_id
 from locsvc.tables import inputs
@@ -269,9 +272,12 @@ def test_heavily_heard_cells_are_coarse_in_any_order(
     learn([written(tmp_path / "all.parquet", table)], tmp_path / "whole")
     store = coverage(tmp_path / "whole")
     assert store.cell_resolution.min() < 11 == store.cell_resolution.max()
-    cells = np.repeat(np.arange(len(store.cell_identity)), np.diff(store.cell_start))
-    by_identity = {int(i): store.row_bin[store.cell_identity[cells] == i] for i in store.cell_identity}
-    assert max(len(set(bins.tolist())) for bins in by_identity.values()) <= 12
+    identity = np.repeat(store.cell_identity, np.diff(store.cell_start)).tolist()
+    regions = [h3.cell_to_parent(int(store.bin_h3[b]), REGION) for b in store.row_bin]
+    bins: dict[tuple[int, int], set[int]] = defaultdict(set)
+    for name, region, number in zip(identity, regions, store.row_bin.tolist(), strict=True):
+        bins[name, region].add(number)
+    assert max(len(numbers) for numbers in bins.values()) == 12
     # What is heard at places is what is heard in bins, shared out (and a fifth lent to each neighbour).
     assert store.row_stats[:, f.R_REPORTS].sum() <= store.heard_stats[:, f.H_REPORTS].sum() * (1 + 1e-6)
     for part in (pc.greater(table["signal_dbm"], -90), pc.less_equal(table["signal_dbm"], -90)):

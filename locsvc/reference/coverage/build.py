@@ -287,12 +287,13 @@ def _append(work: _Work, name: str, parts: list[Path], none: npt.NDArray[Any], t
     if not total:
         save(work.directory, name, none)
         return
-    out, done = _mapped(work.directory, name, none.dtype.type, (total, *none.shape[1:])), 0
-    for file in parts:
-        part = np.load(file)
-        out[done : done + len(part)] = part
-        done += len(part)
-        file.unlink()
+    # Written, not mapped: what is mapped counts as this process's memory.
+    with (work.directory / f"{name}.npy").open("wb") as out:
+        header = {"descr": none.dtype.str, "fortran_order": False, "shape": (total, *none.shape[1:])}
+        np.lib.format.write_array_header_1_0(out, header)
+        for file in parts:
+            np.load(file).tofile(out)
+            file.unlink()
 
 
 def _stretches(bins: npt.NDArray[np.int32], ground: Ground) -> list[tuple[int, int]]:

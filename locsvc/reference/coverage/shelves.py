@@ -109,11 +109,11 @@ class Gathering:
         if self._held:
             self._put()
         files = self._files[shelf]
-        parts = [load(file) for file in files]
+        joined = Tallies.join([load(file) for file in files])
         for file in files:
             file.unlink()
         self._files[shelf] = []
-        return Tallies.join(parts).added()
+        return joined.added()
 
 
 def faded(epochs: Ints, newest: int, epochs_per_half: float, untimed: float) -> npt.NDArray[np.float64]:

@@ -45,7 +45,7 @@ EPOCH_S = EPOCH_DAYS * 86_400
 NO_EPOCH = 0
 FINEST = 12
 # Resolution of regions, see `coarsened`; no place is coarser.
-REGION = 5
+REGION = 6
 # Below the resolution's 4 bits and the base cell's 7 there are 3 for each digit to FINEST.
 _H3_UNUSED_BITS = 3 * (15 - FINEST)
 _RESOLUTION_SHIFT = PLACE_BITS - 4
@@ -197,7 +197,7 @@ def visits_of(marks: Ints) -> Floats:
 def coarsened(tallies: Tallies, most_places: int) -> Tallies:
     """The tallies, each cell's in each region on the finest places of which it has at most so many there.
 
-    A region is an H3 cell of resolution 5, 16 km wide, because a pci is used again and again all over the country. What
+    A region is an H3 cell of resolution 6, 6 km wide, because a pci is used again and again all over the country. What
     is once on coarse places stays on them, and what is added is put on them too. Because a cell never has fewer places
     for more reports, the outcome is the same in whichever order they come.
     """

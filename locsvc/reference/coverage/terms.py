@@ -16,7 +16,7 @@ class Terms:
     half_life_days: float = 365.0
     """After that a report counts half; networks are rebuilt within years."""
     most_places: int = 1024
-    """A cell heard at more places in a region of 16 km is kept on coarser ones there: streets say nothing of it."""
+    """A cell heard at more places in a region of 6 km is kept on coarser ones there: streets say nothing of it."""
     least_weight: float = 1 / 64
     """What counts less is forgotten: after six half-lives."""
     untimed_weight: float = 0.5
