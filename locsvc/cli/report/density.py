@@ -120,7 +120,7 @@ def shades(counts: Ints) -> tuple[Ints, list[int]]:
     """The shade of each count, 0 the darkest, and the least count of each shade: equal steps of the logarithm.
 
     >>> shades(np.array([1, 10, 100]))[0].tolist(), shades(np.array([1, 1]))
-    ([5, 3, 0], (array([0, 0]), [1]))
+    ([5, 2, 0], (array([0, 0]), [1]))
     """
     most = int(counts.max())
     least = sorted({max(1, round(most ** (1 - (k + 1) / SHADES))) for k in range(SHADES)}, reverse=True)
