@@ -183,7 +183,7 @@ def _add_polygon(
 ) -> None:
     """Adds a polygon with soft edges."""
     # A full blur puts a few percent of the mass outside of a sharp edge, none lets whole cells in and out by chance:
-    # 2.2 points too wide a circle against 3.1 points too small a region in simulated calls at 0.68.
+    # at 0.68 two points too wide a circle against three too small a region in simulated calls.
     cell = math.sqrt(blur_m2)
     blurred = min(max(3.0 * cell / row[OUTER], POLYGON_BLUR), 1.0)
     soft = math.hypot(row[OUTER_SOFT], cell * LOGISTIC_WIDTH * blurred)

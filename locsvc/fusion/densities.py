@@ -43,7 +43,7 @@ SUPPORT_SIGMAS = 3.717
 SUPPORT_WIDTHS = 6.91
 RADIAL_STEPS = 96
 # Part of a small cell's width that softens a polygon's edge.
-POLYGON_BLUR = 0.9
+POLYGON_BLUR = 0.78
 
 
 class Family(enum.IntEnum):
