@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import subprocess
 import sys
@@ -112,7 +113,8 @@ def test_pandas_opens_what_comes_out(opened: dict[str, Path], name: str) -> None
 @pytest.mark.usefixtures("_answered")
 @pytest.mark.parametrize("name", ["a.parquet", "a.geoparquet", "a.csv", "a.csv.gz", "a.jsonl"])
 def test_duckdb_opens_what_comes_out(opened: dict[str, Path], name: str) -> None:
-    _installed("duckdb")
+    if importlib.util.find_spec("duckdb") is None:
+        pytest.skip("duckdb is not installed")
     path, wanted = opened["folder"] / name, pq.read_table(opened["folder"] / "a.parquet")
     reader = "read_csv" if "csv" in name else "read_json" if "json" in name else "read_parquet"
     rows = _asked_of_duckdb(f"select call_id, radius_m, latitude_deg from {reader}('{path}')")
