@@ -140,7 +140,23 @@ def compiled(function: Function) -> Function:
         kernel._cache = cast("Any", _Kept)(function)  # noqa: SLF001 - what `cache=True` sets, with our place
     finally:
         setattr(config, _CACHE_DIR, before)
+    _take_constants_as_numbers(kernel)
     return cast("Function", kernel)
+
+
+def _take_constants_as_numbers(kernel: Any) -> None:  # noqa: ANN401 - numba's own types
+    """Have calls with a constant served by the machine code for any number.
+
+    Left alone, numba compiles a kernel once more for each whole number that a caller writes down or starts from, with
+    all that it calls: twice the compiling and twice the code to load.
+    """
+    template_for = kernel.get_call_template
+
+    def of_numbers(arguments: Any, named: Any) -> Any:  # noqa: ANN401
+        plain = numba.types.unliteral
+        return template_for(tuple(map(plain, arguments)), {name: plain(kind) for name, kind in named.items()})
+
+    kernel.get_call_template = of_numbers
 
 
 def inlined(function: Function) -> Function:

@@ -290,8 +290,8 @@ def _put_ellipses(
         tail = d.tail_factor[k] * math.exp((d.tail_exponent[k] - 1.0) * e_folds)
         wrong = _grown_share(d.outlier_share[k], d.outlier_slope[k] * e_folds)
         if not known:
-            # An assumed width is no claim that could be too wide.
-            core, tail = 1.0, max(tail / core, 1.0)
+            # An assumed width is no claim that could be too wide, nor one of a size for which tails were fitted.
+            core, tail = 1.0, max(d.tail_factor[k] / d.core_factor[k], 1.0)
             wrong = max(d.outlier_share[k], w.unknown_outlier_share)
         for part in range(2):
             weight = d.tail_weight[k] if part else 1.0 - d.tail_weight[k]

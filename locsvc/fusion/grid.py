@@ -38,9 +38,9 @@ FINEST_ANSWER = FINEST
 TAIL = 1e-3
 # Of what the confidence leaves out this part may be left in the larger cells, in the last level and before it.
 LAST_TAIL, CLOSING_TAIL = 0.25, 0.1
-# Cells that the set of the asked confidence must have, 30 to 210: a cell's edge is then a third to a ninth of its
+# Cells that the set of the asked confidence must have, 40 to 280: a cell's edge is then a quarter to a tenth of its
 # radius, and taking whole cells overshoots the confidence by half a cell's mass, some 0.2 points.
-ENOUGH_CELLS = 30
+ENOUGH_CELLS = 40
 # Most cells of a call that are split in one level.
 MOST_SPLIT = 64
 # A cell in which evidence hides is split for it only while there are few of them: a thin ring hides in many.

@@ -84,7 +84,6 @@ def test_parquet_to_parquet(batch: Batch, table: Path, town: Resolver, imported_
         ("a.parquet", "o.geoparquet"),
     ],
 )  # fmt: skip
-@pytest.mark.long
 def test_every_form_says_the_same(batch: Batch, table: Path, tmp_path: Path, name: str, target: str) -> None:
     rows = pq.read_table(table)
     source, out = tmp_path / name, tmp_path / target
@@ -382,7 +381,6 @@ def test_the_command_needs_no_arrow_until_it_runs() -> None:
 
 
 @pytest.mark.real
-@pytest.mark.long
 def test_a_drive_with_foreign_names(batch: Batch, shared: Path, tmp_path: Path) -> None:
     rows = pq.read_table(shared / "data" / "drives" / "cork.parquet").slice(0, 500)
     plain = rows.drop_columns(["neighbours", "session"])

@@ -269,7 +269,6 @@ def test_directories_are_their_files_by_name(
 
 
 @pytest.mark.usefixtures("spark")
-@pytest.mark.long
 def test_urls_go_through_spark(batch: Batch, tmp_path: Path, seed: int, imported_town: Path) -> None:
     rows = with_calls(fixes(9_000, seed), [None if i % 7 == 0 else f"c{i // 3}" for i in range(9_000)])
     pq.write_table(rows, tmp_path / "a.parquet", row_group_size=2_000)
@@ -324,7 +323,6 @@ def test_what_a_task_says_comes_out(tmp_path: Path, imported_town: Path, monkeyp
 
 
 @pytest.mark.usefixtures("spark")
-@pytest.mark.long
 def test_an_executor_is_killed(batch: Batch, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "UNIT_ROWS", 1_000)
     pq.write_table(with_calls(fixes(30_000, seed), [f"c{i // 3}" for i in range(30_000)]), tmp_path / "a.parquet")
@@ -372,7 +370,6 @@ def test_the_command_with_foreign_names_and_a_shipped_data_directory(
 
 
 @pytest.mark.usefixtures("java")
-@pytest.mark.long
 def test_interrupted_at_once(tmp_path: Path, seed: int) -> None:
     pq.write_table(fixes(60_000, seed), tmp_path / "a.parquet")
     out = tmp_path / "o.parquet"

@@ -29,7 +29,7 @@ def off_m(estimate: LocationEstimate) -> float:
     [
         # A fix at 90 %: some of the stated circles, as no method is told; one without a radius is wide.
         ("WPH2", "100", 60.0, 400.0),
-        ("WPH2", "0", 100.0, 5000.0),
+        ("WPH2", "0", 100.0, 3000.0),
         # The mast: a cell's reach, or the stated circle.
         ("WPH1", "0", 1000.0, 4000.0),
         ("WPH1", "800", 500.0, 1600.0),
