@@ -153,7 +153,7 @@ def _take_constants_as_numbers(kernel: Any) -> None:  # noqa: ANN401 - numba's o
     template_for = kernel.get_call_template
 
     def of_numbers(arguments: Any, named: Any) -> Any:  # noqa: ANN401
-        plain = numba.types.unliteral
+        plain: Any = numba.types.unliteral
         return template_for(tuple(map(plain, arguments)), {name: plain(kind) for name, kind in named.items()})
 
     kernel.get_call_template = of_numbers
