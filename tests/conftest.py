@@ -41,6 +41,12 @@ hypothesis.settings.register_profile("long", hypothesis.settings.get_profile("de
 hypothesis.settings.load_profile(os.environ.get("LOCSVC_HYPOTHESIS", "ci" if os.environ.get("CI") == "true" else "dev"))
 
 
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are as wide as in a file, whatever terminal the tests are started from."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the project."""

@@ -96,31 +96,33 @@ def _log_fit(x: float, mean: float, deviation: float, visits: float, sd: float, 
 
 
 @inlined
+def _weighed(
+    measured: float, known: int, mean: float, spread: float, visits: float, sd: float, freedom: float, fit: Fit
+) -> float:
+    """Log of how well one measurement fits a row; 0 where it was not made or is not `known` to history."""
+    if math.isnan(measured) or not known:
+        return 0.0
+    if math.isnan(mean):
+        return -fit.unmeasured_cost
+    return _log_fit(measured, mean, spread, visits, sd, freedom, fit)
+
+
+@inlined
 def _count(row: Singles, level_dbm: float, quality_db: float, advance: float, measures: int, fit: Fit) -> float:
     """What a row of the coverage counts for a measurement.
 
     `measures` holds a bit for each of level, quality and advance that the cell's history has at all.
     """
     visits = max(float(row[R_VISITS]), 1e-3)
-    total = 0.0
-    if not math.isnan(level_dbm) and measures & 1:
-        if math.isnan(row[R_LEVEL]):
-            total -= fit.unmeasured_cost
-        else:
-            sd, freedom = fit.level_sd_db, fit.level_freedom
-            total += _log_fit(level_dbm, row[R_LEVEL], row[R_LEVEL_SD], visits, sd, freedom, fit)
-    if not math.isnan(quality_db) and measures & 2:
-        if math.isnan(row[R_QUALITY]):
-            total -= fit.unmeasured_cost
-        else:
-            sd, freedom = fit.quality_sd_db, fit.quality_freedom
-            total += _log_fit(quality_db, row[R_QUALITY], row[R_QUALITY_SD], visits, sd, freedom, fit)
-    if not math.isnan(advance) and measures & 4:
-        if math.isnan(row[R_ADVANCE]):
-            total -= fit.unmeasured_cost
-        else:
-            sd, freedom = fit.advance_sd_steps, fit.advance_freedom
-            total += _log_fit(advance, row[R_ADVANCE], row[R_ADVANCE_SD], visits, sd, freedom, fit)
+    total = _weighed(
+        level_dbm, measures & 1, row[R_LEVEL], row[R_LEVEL_SD], visits, fit.level_sd_db, fit.level_freedom, fit
+    )
+    total += _weighed(
+        quality_db, measures & 2, row[R_QUALITY], row[R_QUALITY_SD], visits, fit.quality_sd_db, fit.quality_freedom, fit
+    )
+    total += _weighed(
+        advance, measures & 4, row[R_ADVANCE], row[R_ADVANCE_SD], visits, fit.advance_sd_steps, fit.advance_freedom, fit
+    )
     return float(visits**fit.visits_exponent * (fit.floor_share + (1.0 - fit.floor_share) * math.exp(total)))
 
 
