@@ -83,7 +83,7 @@ def kernel_directory() -> Path:
 
 
 def are_kept() -> bool:
-    """Whether all kernels are there as machine code: if not, the first call waits for the compiler, half a minute."""
+    """Whether all kernels are there as machine code: if not, the first call waits for the compiler, a minute or two."""
     return (kernel_directory() / _mark()).exists()
 
 

@@ -169,7 +169,7 @@ def _run(job: Job | SparkJob, pace: list[tuple[float, int]]) -> Run:
 
 
 def _tell_of_compiling() -> None:
-    """Not only on a terminal: half a minute in which nothing happens is worth a line in a log too."""
+    """Not only on a terminal: a minute or two in which nothing happens is worth a line in a log too."""
     from locsvc.compiled import are_kept
     from locsvc.resolver.warming import COMPILING
 

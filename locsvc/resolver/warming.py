@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from locsvc.reference.store import Reference
     from locsvc.resolver import Resolver
 
-COMPILING = "compiling the core (once for this installation, half a minute) ..."
+COMPILING = "compiling the core (once for this installation, a minute or two) ..."
 
 
 _SECTORS = """radio,mcc,mnc,area,cell,pci,arfcn,latitude,longitude,azimuth
