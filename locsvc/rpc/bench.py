@@ -148,6 +148,8 @@ def bench_resolve(
         When the server or a client process ends before it should.
     """
     settings = settings or BenchSettings()
+    # What is said on the way, as by a server that starts, is talk: the figures alone go to stdout.
+    logs.configure("console")
     progress("in this process")
     resolver = open_resolver(data)
     warm(resolver)

@@ -106,7 +106,7 @@ def _open_and_touch(data: Path) -> Resolver:
 def warm(resolver: Resolver) -> None:
     """Pay for lazy imports, tables and, the first time on a machine, for machine code before a live call comes."""
     if not are_kept():
-        log.info("compiling", what="the core, once for this installation; a minute or two", where=str(kernel_directory()))
+        log.info("compiling", what="the core, once; a minute or two", where=str(kernel_directory()))
     warming.warm(resolver)
 
 

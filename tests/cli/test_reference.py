@@ -235,6 +235,13 @@ def test_bench_times_a_call_in_this_process(data: Path) -> None:
     assert 0 < figures["in_process"]["call_median_us"] <= figures["in_process"]["call_p99_us"]
 
 
+def test_bench_on_a_first_start_keeps_its_talk_off_stdout(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("locsvc.rpc.serving.are_kept", lambda: False)
+    done = run("bench", "resolve", "--data", data, "--no-grpc", "--calls", "10", "--json")
+    assert json.loads(done.stdout)["in_process"]
+    assert "compiling" in done.stderr
+
+
 @pytest.mark.real
 def test_a_real_table_is_imported_and_its_cell_found(shared: Path, tmp_path: Path) -> None:
     source = shared / "data" / "cells" / "opencellid_ireland_272.csv.gz"
