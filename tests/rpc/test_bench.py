@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -66,6 +69,26 @@ async def test_load_counts_answers_and_failures(
         closed, _ = await asyncio.to_thread(run, path, message)
         assert not closed.latencies_s
         assert closed.failed
+
+
+async def test_load_in_a_process_with_many_files(
+    served: Running, calls: dict[str, model.Call], request_of: Callable[[model.Call], ResolveLocationRequest]
+) -> None:
+    message = request_of(calls["10-lone-cell"]).SerializeToString()
+
+    def run() -> load.LoadResult:
+        with contextlib.ExitStack() as many:
+            for _ in range(1_100):
+                many.enter_context(Path(os.devnull).open("rb"))
+            connection = load.Connection(served.server.port, RESOLVE_PATH, message)
+            many.callback(connection.close)
+            return load.open_loop(connection, 0.3, 50.0, seed=1)
+
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 2_500:
+        pytest.skip("ulimit -n is below 2,500")
+    result = await asyncio.to_thread(run)
+    assert result.latencies_s
+    assert result.failed == 0
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 3.0), (0.99, 4.0), (1.0, 4.0)])
