@@ -168,6 +168,7 @@ class WarningCode(enum.IntEnum):
     UNKNOWN_UNCERTAINTY = 10
     TRUNCATED = 11
     PARTLY_READ = 12
+    NOT_KEPT = 13
 
 
 @dataclass(frozen=True, slots=True)

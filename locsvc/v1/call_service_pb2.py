@@ -28,29 +28,39 @@ from locsvc.v1 import call_pb2 as locsvc_dot_v1_dot_call__pb2
 from locsvc.v1 import estimate_pb2 as locsvc_dot_v1_dot_estimate__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clocsvc/v1/call_service.proto\x12\tlocsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14locsvc/v1/call.proto\x1a\x18locsvc/v1/estimate.proto\"\xc0\x01\n\x12\x41\x64\x64\x45videnceRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12%\n\x0e\x63\x61lling_number\x18\x02 \x01(\tR\rcallingNumber\x12\x39\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartedAt\x12/\n\x08\x65vidence\x18\x04 \x03(\x0b\x32\x13.locsvc.v1.EvidenceR\x08\x65vidence\"\x80\x01\n\x13\x41\x64\x64\x45videnceResponse\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12\x14\n\x05\x61\x64\x64\x65\x64\x18\x02 \x01(\x05R\x05\x61\x64\x64\x65\x64\x12\x1e\n\nduplicates\x18\x03 \x01(\x05R\nduplicates\x12\x1a\n\x08revision\x18\x04 \x01(\x03R\x08revision\"\xaf\x01\n\x14WatchLocationRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12%\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03R\rafterRevision\x12\x1e\n\nconfidence\x18\x03 \x01(\x01R\nconfidence\x12\x37\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\theartbeat\"\xa7\x01\n\x15WatchLocationResponse\x12\x1a\n\x08revision\x18\x01 \x01(\x03R\x08revision\x12\x37\n\x08\x65stimate\x18\x02 \x01(\x0b\x32\x1b.locsvc.v1.LocationEstimateR\x08\x65stimate\x12\x16\n\x06\x63hange\x18\x03 \x01(\tR\x06\x63hange\x12!\n\x0c\x65vidence_ids\x18\x04 \x03(\tR\x0b\x65videnceIds\")\n\x0eGetCallRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\"\xa8\x01\n\x0fGetCallResponse\x12#\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0f.locsvc.v1.CallR\x04\x63\x61ll\x12\x39\n\testimates\x18\x02 \x03(\x0b\x32\x1b.locsvc.v1.LocationEstimateR\testimates\x12\x35\n\x08\x65nded_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndedAt\")\n\x0e\x45ndCallRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\"J\n\x0f\x45ndCallResponse\x12\x37\n\x08\x65stimate\x18\x01 \x01(\x0b\x32\x1b.locsvc.v1.LocationEstimateR\x08\x65stimate2\xb5\x02\n\x0b\x43\x61llService\x12L\n\x0b\x41\x64\x64\x45vidence\x12\x1d.locsvc.v1.AddEvidenceRequest\x1a\x1e.locsvc.v1.AddEvidenceResponse\x12T\n\rWatchLocation\x12\x1f.locsvc.v1.WatchLocationRequest\x1a .locsvc.v1.WatchLocationResponse0\x01\x12@\n\x07GetCall\x12\x19.locsvc.v1.GetCallRequest\x1a\x1a.locsvc.v1.GetCallResponse\x12@\n\x07\x45ndCall\x12\x19.locsvc.v1.EndCallRequest\x1a\x1a.locsvc.v1.EndCallResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clocsvc/v1/call_service.proto\x12\tlocsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14locsvc/v1/call.proto\x1a\x18locsvc/v1/estimate.proto\"\xc0\x01\n\x12\x41\x64\x64\x45videnceRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12%\n\x0e\x63\x61lling_number\x18\x02 \x01(\tR\rcallingNumber\x12\x39\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartedAt\x12/\n\x08\x65vidence\x18\x04 \x03(\x0b\x32\x13.locsvc.v1.EvidenceR\x08\x65vidence\"\xa3\x01\n\x13\x41\x64\x64\x45videnceResponse\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12\x14\n\x05\x61\x64\x64\x65\x64\x18\x02 \x01(\x05R\x05\x61\x64\x64\x65\x64\x12\x1e\n\nduplicates\x18\x03 \x01(\x05R\nduplicates\x12\x1a\n\x08revision\x18\x04 \x01(\x03R\x08revision\x12!\n\x0c\x65vidence_ids\x18\x05 \x03(\tR\x0b\x65videnceIds\"\xf8\x01\n\x14WatchLocationRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\x12%\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03R\rafterRevision\x12\x1e\n\nconfidence\x18\x03 \x01(\x01R\nconfidence\x12\x37\n\theartbeat\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationR\theartbeat\x12%\n\x0e\x63\x61lling_number\x18\x05 \x01(\tR\rcallingNumber\x12 \n\x0c\x66it_radius_m\x18\x06 \x01(\x01R\nfitRadiusM\"\xdd\x02\n\x15WatchLocationResponse\x12\x1a\n\x08revision\x18\x01 \x01(\x03R\x08revision\x12\x37\n\x08\x65stimate\x18\x02 \x01(\x0b\x32\x1b.locsvc.v1.LocationEstimateR\x08\x65stimate\x12\x16\n\x06\x63hange\x18\x03 \x01(\tR\x06\x63hange\x12!\n\x0c\x65vidence_ids\x18\x04 \x03(\tR\x0b\x65videnceIds\x12)\n\x04kind\x18\x05 \x01(\x0e\x32\x15.locsvc.v1.ChangeKindR\x04kind\x12,\n\x07outlook\x18\x06 \x01(\x0b\x32\x12.locsvc.v1.OutlookR\x07outlook\x12 \n\x0bprovisional\x18\x07 \x01(\x08R\x0bprovisional\x12\x39\n\nchanged_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tchangedAt\"\xb9\x02\n\x07Outlook\x12&\n\x0f\x66it_to_dispatch\x18\x01 \x01(\x08R\rfitToDispatch\x12#\n\runfit_because\x18\x02 \x03(\tR\x0cunfitBecause\x12 \n\x0c\x66it_radius_m\x18\x03 \x01(\x01R\nfitRadiusM\x12\x1b\n\telapsed_s\x18\x04 \x01(\x01R\x08\x65lapsedS\x12;\n\x0b\x64\x65\x61\x64line_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\ndeadlineAt\x12\x32\n\x07\x61waited\x18\x06 \x03(\x0b\x32\x18.locsvc.v1.AwaitedSourceR\x07\x61waited\x12\x31\n\tprospects\x18\x07 \x03(\x0b\x32\x13.locsvc.v1.ProspectR\tprospects\"~\n\rAwaitedSource\x12\x16\n\x06source\x18\x01 \x01(\tR\x06source\x12\x16\n\x06\x63hance\x18\x02 \x01(\x01R\x06\x63hance\x12\"\n\rmedian_wait_s\x18\x03 \x01(\x01R\x0bmedianWaitS\x12\x19\n\x08radius_m\x18\x04 \x01(\x01R\x07radiusM\"j\n\x08Prospect\x12\x19\n\x08within_s\x18\x01 \x01(\x01R\x07withinS\x12\x16\n\x06\x63hance\x18\x02 \x01(\x01R\x06\x63hance\x12\x1e\n\x08radius_m\x18\x03 \x01(\x01H\x00R\x07radiusM\x88\x01\x01\x42\x0b\n\t_radius_m\")\n\x0eGetCallRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\"\x88\x02\n\x0fGetCallResponse\x12#\n\x04\x63\x61ll\x18\x01 \x01(\x0b\x32\x0f.locsvc.v1.CallR\x04\x63\x61ll\x12\x39\n\testimates\x18\x02 \x03(\x0b\x32\x1b.locsvc.v1.LocationEstimateR\testimates\x12\x35\n\x08\x65nded_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndedAt\x12/\n\x07\x63hanges\x18\x04 \x03(\x0b\x32\x15.locsvc.v1.CallChangeR\x07\x63hanges\x12-\n\x12\x65stimate_revisions\x18\x05 \x03(\x03R\x11\x65stimateRevisions\"\xc9\x01\n\nCallChange\x12\x1a\n\x08revision\x18\x01 \x01(\x03R\x08revision\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x15.locsvc.v1.ChangeKindR\x04kind\x12\x39\n\nchanged_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tchangedAt\x12!\n\x0c\x65vidence_ids\x18\x04 \x03(\tR\x0b\x65videnceIds\x12\x16\n\x06\x63hange\x18\x05 \x01(\tR\x06\x63hange\")\n\x0e\x45ndCallRequest\x12\x17\n\x07\x63\x61ll_id\x18\x01 \x01(\tR\x06\x63\x61llId\"J\n\x0f\x45ndCallResponse\x12\x37\n\x08\x65stimate\x18\x01 \x01(\x0b\x32\x1b.locsvc.v1.LocationEstimateR\x08\x65stimate*\xa5\x01\n\nChangeKind\x12\x1b\n\x17\x43HANGE_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43HANGE_KIND_OPENED\x10\x01\x12\x18\n\x14\x43HANGE_KIND_EVIDENCE\x10\x02\x12\x17\n\x13\x43HANGE_KIND_MATCHED\x10\x03\x12\x18\n\x14\x43HANGE_KIND_DEADLINE\x10\x04\x12\x15\n\x11\x43HANGE_KIND_ENDED\x10\x05\x32\xb5\x02\n\x0b\x43\x61llService\x12L\n\x0b\x41\x64\x64\x45vidence\x12\x1d.locsvc.v1.AddEvidenceRequest\x1a\x1e.locsvc.v1.AddEvidenceResponse\x12T\n\rWatchLocation\x12\x1f.locsvc.v1.WatchLocationRequest\x1a .locsvc.v1.WatchLocationResponse0\x01\x12@\n\x07GetCall\x12\x19.locsvc.v1.GetCallRequest\x1a\x1a.locsvc.v1.GetCallResponse\x12@\n\x07\x45ndCall\x12\x19.locsvc.v1.EndCallRequest\x1a\x1a.locsvc.v1.EndCallResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'locsvc.v1.call_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CHANGEKIND']._serialized_start=2306
+  _globals['_CHANGEKIND']._serialized_end=2471
   _globals['_ADDEVIDENCEREQUEST']._serialized_start=157
   _globals['_ADDEVIDENCEREQUEST']._serialized_end=349
   _globals['_ADDEVIDENCERESPONSE']._serialized_start=352
-  _globals['_ADDEVIDENCERESPONSE']._serialized_end=480
-  _globals['_WATCHLOCATIONREQUEST']._serialized_start=483
-  _globals['_WATCHLOCATIONREQUEST']._serialized_end=658
-  _globals['_WATCHLOCATIONRESPONSE']._serialized_start=661
-  _globals['_WATCHLOCATIONRESPONSE']._serialized_end=828
-  _globals['_GETCALLREQUEST']._serialized_start=830
-  _globals['_GETCALLREQUEST']._serialized_end=871
-  _globals['_GETCALLRESPONSE']._serialized_start=874
-  _globals['_GETCALLRESPONSE']._serialized_end=1042
-  _globals['_ENDCALLREQUEST']._serialized_start=1044
-  _globals['_ENDCALLREQUEST']._serialized_end=1085
-  _globals['_ENDCALLRESPONSE']._serialized_start=1087
-  _globals['_ENDCALLRESPONSE']._serialized_end=1161
-  _globals['_CALLSERVICE']._serialized_start=1164
-  _globals['_CALLSERVICE']._serialized_end=1473
+  _globals['_ADDEVIDENCERESPONSE']._serialized_end=515
+  _globals['_WATCHLOCATIONREQUEST']._serialized_start=518
+  _globals['_WATCHLOCATIONREQUEST']._serialized_end=766
+  _globals['_WATCHLOCATIONRESPONSE']._serialized_start=769
+  _globals['_WATCHLOCATIONRESPONSE']._serialized_end=1118
+  _globals['_OUTLOOK']._serialized_start=1121
+  _globals['_OUTLOOK']._serialized_end=1434
+  _globals['_AWAITEDSOURCE']._serialized_start=1436
+  _globals['_AWAITEDSOURCE']._serialized_end=1562
+  _globals['_PROSPECT']._serialized_start=1564
+  _globals['_PROSPECT']._serialized_end=1670
+  _globals['_GETCALLREQUEST']._serialized_start=1672
+  _globals['_GETCALLREQUEST']._serialized_end=1713
+  _globals['_GETCALLRESPONSE']._serialized_start=1716
+  _globals['_GETCALLRESPONSE']._serialized_end=1980
+  _globals['_CALLCHANGE']._serialized_start=1983
+  _globals['_CALLCHANGE']._serialized_end=2184
+  _globals['_ENDCALLREQUEST']._serialized_start=2186
+  _globals['_ENDCALLREQUEST']._serialized_end=2227
+  _globals['_ENDCALLRESPONSE']._serialized_start=2229
+  _globals['_ENDCALLRESPONSE']._serialized_end=2303
+  _globals['_CALLSERVICE']._serialized_start=2474
+  _globals['_CALLSERVICE']._serialized_end=2783
 # @@protoc_insertion_point(module_scope)

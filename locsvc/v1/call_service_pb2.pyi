@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from locsvc.v1 import call_pb2 as _call_pb2
 from locsvc.v1 import estimate_pb2 as _estimate_pb2
 import builtins as _builtins
@@ -21,6 +22,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ChangeKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChangeKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHANGE_KIND_UNSPECIFIED: _ChangeKind.ValueType  # 0
+    """A heartbeat."""
+    CHANGE_KIND_OPENED: _ChangeKind.ValueType  # 1
+    """The call was opened without evidence."""
+    CHANGE_KIND_EVIDENCE: _ChangeKind.ValueType  # 2
+    """Evidence arrived."""
+    CHANGE_KIND_MATCHED: _ChangeKind.ValueType  # 3
+    """Evidence that came before the call was found by the caller's number."""
+    CHANGE_KIND_DEADLINE: _ChangeKind.ValueType  # 4
+    """The deadline passed: this is the best that is known."""
+    CHANGE_KIND_ENDED: _ChangeKind.ValueType  # 5
+    """The call was ended. Last message of a stream."""
+
+class ChangeKind(_ChangeKind, metaclass=_ChangeKindEnumTypeWrapper):
+    """What made a revision."""
+
+CHANGE_KIND_UNSPECIFIED: ChangeKind.ValueType  # 0
+"""A heartbeat."""
+CHANGE_KIND_OPENED: ChangeKind.ValueType  # 1
+"""The call was opened without evidence."""
+CHANGE_KIND_EVIDENCE: ChangeKind.ValueType  # 2
+"""Evidence arrived."""
+CHANGE_KIND_MATCHED: ChangeKind.ValueType  # 3
+"""Evidence that came before the call was found by the caller's number."""
+CHANGE_KIND_DEADLINE: ChangeKind.ValueType  # 4
+"""The deadline passed: this is the best that is known."""
+CHANGE_KIND_ENDED: ChangeKind.ValueType  # 5
+"""The call was ended. Last message of a stream."""
+Global___ChangeKind: _TypeAlias = ChangeKind  # noqa: Y015
 
 @_typing.final
 class AddEvidenceRequest(_message.Message):
@@ -42,7 +79,9 @@ class AddEvidenceRequest(_message.Message):
 
     @_builtins.property
     def evidence(self) -> _containers.RepeatedCompositeFieldContainer[_call_pb2.Evidence]:
-        """1 to 1,000 pieces; a piece whose evidence_id is known already is ignored."""
+        """1 to 1,000 pieces; a piece whose evidence_id is known already is ignored, and so is one that says word for word what
+        another piece of the call says. A piece without a name is given one.
+        """
 
     def __init__(
         self,
@@ -70,6 +109,7 @@ class AddEvidenceResponse(_message.Message):
     ADDED_FIELD_NUMBER: _builtins.int
     DUPLICATES_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """The call that it was added to. Empty: kept until a call with the number comes."""
     added: _builtins.int
@@ -78,6 +118,12 @@ class AddEvidenceResponse(_message.Message):
     """Pieces that were known already."""
     revision: _builtins.int
     """Revision of the call after the change, 0 or more."""
+    @_builtins.property
+    def evidence_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the pieces in the order of the request: the sender's, those given here, and for what was known already the
+        name under which it is known.
+        """
+
     def __init__(
         self,
         *,
@@ -85,10 +131,11 @@ class AddEvidenceResponse(_message.Message):
         added: _builtins.int = ...,
         duplicates: _builtins.int = ...,
         revision: _builtins.int = ...,
+        evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "call_id", b"call_id", "duplicates", b"duplicates", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "call_id", b"call_id", "duplicates", b"duplicates", "evidence_ids", b"evidence_ids", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -104,15 +151,23 @@ class WatchLocationRequest(_message.Message):
     AFTER_REVISION_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    CALLING_NUMBER_FIELD_NUMBER: _builtins.int
+    FIT_RADIUS_M_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
     """Required."""
     after_revision: _builtins.int
     """Last revision that the client has; it gets newer ones only. 0: all from the current one."""
     confidence: _builtins.float
     """Confidence of the answers, 0.5 to 0.999. 0 (absent) means 0.9."""
+    calling_number: _builtins.str
+    """The caller's number, E.164. With it a call that is not known yet is opened under its number, so that evidence that
+    names only the number finds it. Empty is allowed.
+    """
+    fit_radius_m: _builtins.float
+    """Widest radius_m that is fit to dispatch, 1 m to 100 km. 0 (absent) means the server's."""
     @_builtins.property
     def heartbeat(self) -> _duration_pb2.Duration:
-        """Longest silence on the stream. Absent: 15 s."""
+        """Longest silence on the stream, 0.1 s to 1 h. Absent: 15 s."""
 
     def __init__(
         self,
@@ -121,10 +176,12 @@ class WatchLocationRequest(_message.Message):
         after_revision: _builtins.int = ...,
         confidence: _builtins.float = ...,
         heartbeat: _duration_pb2.Duration | None = ...,
+        calling_number: _builtins.str = ...,
+        fit_radius_m: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat", b"heartbeat"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_revision", b"after_revision", "call_id", b"call_id", "confidence", b"confidence", "heartbeat", b"heartbeat"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_revision", b"after_revision", "call_id", b"call_id", "calling_number", b"calling_number", "confidence", b"confidence", "fit_radius_m", b"fit_radius_m", "heartbeat", b"heartbeat"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -140,17 +197,37 @@ class WatchLocationResponse(_message.Message):
     ESTIMATE_FIELD_NUMBER: _builtins.int
     CHANGE_FIELD_NUMBER: _builtins.int
     EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    OUTLOOK_FIELD_NUMBER: _builtins.int
+    PROVISIONAL_FIELD_NUMBER: _builtins.int
+    CHANGED_AT_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """Rises by each change. Repeated in a heartbeat."""
+    """Rises by each change. Repeated in a heartbeat and in provisional estimates. Revisions that came while one was made are
+    left out; the next one counts them too.
+    """
     change: _builtins.str
     """What changed and why, in words. Empty in a heartbeat."""
+    kind: Global___ChangeKind.ValueType
+    """What made the change; of several the last."""
+    provisional: _builtins.bool
+    """The estimate counts evidence that is not safe on disk yet, because the journal is slow or down; `revision` is the last
+    one that is. A message that is not provisional follows when it has been kept.
+    """
     @_builtins.property
     def estimate(self) -> _estimate_pb2.LocationEstimate:
         """The estimate. Absent in a heartbeat."""
 
     @_builtins.property
     def evidence_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Evidence that made the change."""
+        """Evidence that made the change: all that was not counted in the message before."""
+
+    @_builtins.property
+    def outlook(self) -> Global___Outlook:
+        """Whether the estimate will do, and what waiting may bring. Absent in a heartbeat."""
+
+    @_builtins.property
+    def changed_at(self) -> _timestamp_pb2.Timestamp:
+        """When the change reached the service."""
 
     def __init__(
         self,
@@ -159,14 +236,138 @@ class WatchLocationResponse(_message.Message):
         estimate: _estimate_pb2.LocationEstimate | None = ...,
         change: _builtins.str = ...,
         evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
+        kind: Global___ChangeKind.ValueType = ...,
+        outlook: Global___Outlook | None = ...,
+        provisional: _builtins.bool = ...,
+        changed_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "estimate", b"estimate", "outlook", b"outlook"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "estimate", b"estimate", "evidence_ids", b"evidence_ids", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "changed_at", b"changed_at", "estimate", b"estimate", "evidence_ids", b"evidence_ids", "kind", b"kind", "outlook", b"outlook", "provisional", b"provisional", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchLocationResponse: _TypeAlias = WatchLocationResponse  # noqa: Y015
+
+@_typing.final
+class Outlook(_message.Message):
+    """Whether an estimate will do, and what waiting may bring."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIT_TO_DISPATCH_FIELD_NUMBER: _builtins.int
+    UNFIT_BECAUSE_FIELD_NUMBER: _builtins.int
+    FIT_RADIUS_M_FIELD_NUMBER: _builtins.int
+    ELAPSED_S_FIELD_NUMBER: _builtins.int
+    DEADLINE_AT_FIELD_NUMBER: _builtins.int
+    AWAITED_FIELD_NUMBER: _builtins.int
+    PROSPECTS_FIELD_NUMBER: _builtins.int
+    fit_to_dispatch: _builtins.bool
+    """Narrow enough, and, where addresses are known, one address alone."""
+    fit_radius_m: _builtins.float
+    """Widest radius_m that is taken for fit, metres."""
+    elapsed_s: _builtins.float
+    """Seconds from the start of the call to the change."""
+    @_builtins.property
+    def unfit_because(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why it is not, in words. Empty when it is."""
+
+    @_builtins.property
+    def deadline_at(self) -> _timestamp_pb2.Timestamp:
+        """When the best that is known is told, whatever it is."""
+
+    @_builtins.property
+    def awaited(self) -> _containers.RepeatedCompositeFieldContainer[Global___AwaitedSource]:
+        """Sources that have not spoken and still may, likeliest first."""
+
+    @_builtins.property
+    def prospects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prospect]:
+        """What waiting may bring, for 5, 10 and 20 s."""
+
+    def __init__(
+        self,
+        *,
+        fit_to_dispatch: _builtins.bool = ...,
+        unfit_because: _abc.Iterable[_builtins.str] | None = ...,
+        fit_radius_m: _builtins.float = ...,
+        elapsed_s: _builtins.float = ...,
+        deadline_at: _timestamp_pb2.Timestamp | None = ...,
+        awaited: _abc.Iterable[Global___AwaitedSource] | None = ...,
+        prospects: _abc.Iterable[Global___Prospect] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deadline_at", b"deadline_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "deadline_at", b"deadline_at", "elapsed_s", b"elapsed_s", "fit_radius_m", b"fit_radius_m", "fit_to_dispatch", b"fit_to_dispatch", "prospects", b"prospects", "unfit_because", b"unfit_because"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Outlook: _TypeAlias = Outlook  # noqa: Y015
+
+@_typing.final
+class AwaitedSource(_message.Message):
+    """A source that has not spoken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    CHANCE_FIELD_NUMBER: _builtins.int
+    MEDIAN_WAIT_S_FIELD_NUMBER: _builtins.int
+    RADIUS_M_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """"serving_cell", "line", "handset" (AML, ELS) or "network_fix"."""
+    chance: _builtins.float
+    """Probability that it speaks at all from now on, 0 to 1."""
+    median_wait_s: _builtins.float
+    """Seconds from now by which it has spoken in half of the cases in which it speaks."""
+    radius_m: _builtins.float
+    """Radius that an estimate with it commonly has at the estimate's confidence, metres."""
+    def __init__(
+        self,
+        *,
+        source: _builtins.str = ...,
+        chance: _builtins.float = ...,
+        median_wait_s: _builtins.float = ...,
+        radius_m: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chance", b"chance", "median_wait_s", b"median_wait_s", "radius_m", b"radius_m", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AwaitedSource: _TypeAlias = AwaitedSource  # noqa: Y015
+
+@_typing.final
+class Prospect(_message.Message):
+    """What waiting may bring."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITHIN_S_FIELD_NUMBER: _builtins.int
+    CHANCE_FIELD_NUMBER: _builtins.int
+    RADIUS_M_FIELD_NUMBER: _builtins.int
+    within_s: _builtins.float
+    """Seconds from now."""
+    chance: _builtins.float
+    """Probability that a better answer has come by then: one with at most 0.7 of the present radius."""
+    radius_m: _builtins.float
+    """Radius that the better answer commonly has, metres. Absent when the chance is nothing."""
+    def __init__(
+        self,
+        *,
+        within_s: _builtins.float = ...,
+        chance: _builtins.float = ...,
+        radius_m: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_radius_m", b"_radius_m", "radius_m", b"radius_m"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_radius_m", b"_radius_m", "chance", b"chance", "radius_m", b"radius_m", "within_s", b"within_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__radius_m: _TypeAlias = _typing.Literal["radius_m"]  # noqa: Y015
+    _WhichOneofArgType__radius_m: _TypeAlias = _typing.Literal["_radius_m", b"_radius_m"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__radius_m) -> _WhichOneofReturnType__radius_m | None: ...
+
+Global___Prospect: _TypeAlias = Prospect  # noqa: Y015
 
 @_typing.final
 class GetCallRequest(_message.Message):
@@ -199,6 +400,8 @@ class GetCallResponse(_message.Message):
     CALL_FIELD_NUMBER: _builtins.int
     ESTIMATES_FIELD_NUMBER: _builtins.int
     ENDED_AT_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    ESTIMATE_REVISIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def call(self) -> _call_pb2.Call:
         """All evidence that arrived, in the order of arrival."""
@@ -211,20 +414,72 @@ class GetCallResponse(_message.Message):
     def ended_at(self) -> _timestamp_pb2.Timestamp:
         """When it ended. Absent while it is live."""
 
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CallChange]:
+        """How the call came about, oldest first."""
+
+    @_builtins.property
+    def estimate_revisions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """For each of `estimates`: the revision that it is of."""
+
     def __init__(
         self,
         *,
         call: _call_pb2.Call | None = ...,
         estimates: _abc.Iterable[_estimate_pb2.LocationEstimate] | None = ...,
         ended_at: _timestamp_pb2.Timestamp | None = ...,
+        changes: _abc.Iterable[Global___CallChange] | None = ...,
+        estimate_revisions: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "ended_at", b"ended_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "ended_at", b"ended_at", "estimates", b"estimates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "changes", b"changes", "ended_at", b"ended_at", "estimate_revisions", b"estimate_revisions", "estimates", b"estimates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCallResponse: _TypeAlias = GetCallResponse  # noqa: Y015
+
+@_typing.final
+class CallChange(_message.Message):
+    """One revision of a call."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    CHANGED_AT_FIELD_NUMBER: _builtins.int
+    EVIDENCE_IDS_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """Its number, from 1."""
+    kind: Global___ChangeKind.ValueType
+    """What made it."""
+    change: _builtins.str
+    """The same in words."""
+    @_builtins.property
+    def changed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it reached the service."""
+
+    @_builtins.property
+    def evidence_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Evidence that made it."""
+
+    def __init__(
+        self,
+        *,
+        revision: _builtins.int = ...,
+        kind: Global___ChangeKind.ValueType = ...,
+        changed_at: _timestamp_pb2.Timestamp | None = ...,
+        evidence_ids: _abc.Iterable[_builtins.str] | None = ...,
+        change: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "changed_at", b"changed_at", "evidence_ids", b"evidence_ids", "kind", b"kind", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallChange: _TypeAlias = CallChange  # noqa: Y015
 
 @_typing.final
 class EndCallRequest(_message.Message):

@@ -266,6 +266,8 @@ class _WarningCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WarningCo
     """The whole region could not be covered at the asked confidence."""
     WARNING_CODE_PARTLY_READ: _WarningCode.ValueType  # 12
     """Something in a raw message was missing, odd or not believed; the rest of it was read. field says which part."""
+    WARNING_CODE_NOT_KEPT: _WarningCode.ValueType  # 13
+    """The journal is slow or down: what the answer rests on is not all on disk yet. It is tried again."""
 
 class WarningCode(_WarningCode, metaclass=_WarningCodeEnumTypeWrapper):
     """What kind of warning it is."""
@@ -296,6 +298,8 @@ WARNING_CODE_TRUNCATED: WarningCode.ValueType  # 11
 """The whole region could not be covered at the asked confidence."""
 WARNING_CODE_PARTLY_READ: WarningCode.ValueType  # 12
 """Something in a raw message was missing, odd or not believed; the rest of it was read. field says which part."""
+WARNING_CODE_NOT_KEPT: WarningCode.ValueType  # 13
+"""The journal is slow or down: what the answer rests on is not all on disk yet. It is tried again."""
 Global___WarningCode: _TypeAlias = WarningCode  # noqa: Y015
 
 @_typing.final

@@ -1,0 +1,1 @@
+"""Live calls: what has arrived, what was answered, kept safe on disk."""
