@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from locsvc.model import Evidence, LocationEstimate
+
+if TYPE_CHECKING:
+    from locsvc.calls.outlook import Outlook
 
 
 class ChangeKind(enum.IntEnum):
@@ -84,6 +88,34 @@ class Given:
     revision: int
     at: float
     estimate: LocationEstimate
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What a watcher of a call is told in one message.
+
+    Parameters
+    ----------
+    revision
+        The last that is on disk; in a heartbeat and in a provisional answer one that was told before.
+    estimate, outlook, changed_at
+        None in a heartbeat.
+    change
+        What changed and why, in words.
+    evidence_ids
+        Pieces that made the change: all that were not counted in the message before.
+    provisional
+        The estimate counts evidence that is not on disk yet.
+    """
+
+    revision: int
+    kind: ChangeKind = ChangeKind.UNSPECIFIED
+    estimate: LocationEstimate | None = None
+    change: str = ""
+    evidence_ids: tuple[str, ...] = ()
+    outlook: Outlook | None = None
+    provisional: bool = False
+    changed_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
