@@ -48,6 +48,8 @@ class Kept:
         How many pieces were new, and how many were known.
     evidence_ids
         Names of the pieces in the order of the arrival.
+    record
+        The call as it is after it, with the changes that it made; None while it waits.
     """
 
     call_id: str
@@ -55,16 +57,21 @@ class Kept:
     added: int
     duplicates: int
     evidence_ids: tuple[str, ...]
+    record: CallRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One revision of a call: evidence is named, and carries the time that it counts for."""
+    """One revision of a call: evidence is named, and carries the time that it counts for.
+
+    `calling_number` is set when the change gave the call its number, which it has from then on.
+    """
 
     revision: int
     kind: ChangeKind
     at: float
     evidence: tuple[Evidence, ...] = ()
+    calling_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
