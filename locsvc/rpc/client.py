@@ -11,22 +11,41 @@ import grpc
 from locsvc.errors import ConfigError, FieldViolation, InvalidInput, LocsvcError
 from locsvc.rpc import limits
 from locsvc.rpc.convert.estimates import write_address, write_latlng, write_time
-from locsvc.rpc.convert.replies import read_dataset, read_estimate, read_trace, read_warning, write_call, write_cell
+from locsvc.rpc.convert.replies import (
+    read_dataset,
+    read_estimate,
+    read_trace,
+    read_warning,
+    write_call,
+    write_cell,
+    write_evidence,
+)
+from locsvc.rpc.convert.updates import read_kept
 from locsvc.rpc.settings import is_loopback, read_pem
 from locsvc.rpc.status import error_of
-from locsvc.v1 import location_service_pb2, location_service_pb2_grpc, reference_service_pb2, reference_service_pb2_grpc
+from locsvc.rpc.watching import Watch
+from locsvc.v1 import (
+    call_service_pb2,
+    call_service_pb2_grpc,
+    location_service_pb2,
+    location_service_pb2_grpc,
+    reference_service_pb2,
+    reference_service_pb2_grpc,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
     from locsvc import model
+    from locsvc.calls.words import Kept
 
 _Reply = TypeVar("_Reply")
 
 MAX_REPLY_BYTES = 256 * 1024 * 1024
 
-# AIP-194: only UNAVAILABLE is tried again by itself, and every method here is a read.
+# AIP-194: only UNAVAILABLE is tried again by itself. Every method here is a read or may be repeated: evidence that came
+# twice counts once, an ended call stays ended, and a stream is tried again before its first message alone.
 _SERVICE_CONFIG = """{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 5, "initialBackoff": "0.1s",
 "maxBackoff": "1s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]}"""
 
@@ -68,6 +87,7 @@ class Client:
         self._channel = _channel(settings)
         self.location = location_service_pb2_grpc.LocationServiceStub(self._channel)
         self.reference = reference_service_pb2_grpc.ReferenceServiceStub(self._channel)
+        self.live = call_service_pb2_grpc.CallServiceStub(self._channel)
 
     def __enter__(self) -> Self:
         return self
@@ -203,6 +223,92 @@ class Client:
         response = self._ask(self.reference.ListDatasets, reference_service_pb2.ListDatasetsRequest())
         return [read_dataset(d) for d in response.datasets], [read_warning(w) for w in response.warnings]
 
+    def add_evidence(
+        self,
+        evidence: Sequence[model.Evidence],
+        *,
+        call_id: str = "",
+        calling_number: str = "",
+        started_at: float | None = None,
+    ) -> Kept:
+        """What became of evidence for a live call; when this returns it is safe on the server's disk.
+
+        Parameters
+        ----------
+        evidence
+            1 to 1,000 pieces. Those with names may be sent again after an error, whatever became of the first try.
+        call_id, calling_number
+            The call, or the caller's number alone; one of them.
+        started_at
+            When the call began, where that is known.
+
+        Raises
+        ------
+        LocsvcError
+            The class that stands for the server's status; `Unavailable` and `Overloaded` are worth another try.
+        """
+        request = call_service_pb2.AddEvidenceRequest(call_id=call_id, calling_number=calling_number)
+        if started_at is not None:
+            write_time(started_at, request.started_at)
+        for piece in evidence:
+            write_evidence(piece, request.evidence.add())
+        return read_kept(self._ask(self.live.AddEvidence, request))
+
+    def watch(
+        self,
+        call_id: str,
+        *,
+        after_revision: int = 0,
+        confidence: float = limits.DEFAULT_CONFIDENCE,
+        heartbeat_s: float | None = None,
+        calling_number: str = "",
+        fit_radius_m: float = 0.0,
+    ) -> Watch:
+        """The stream of a live call; errors come out of it when it is read.
+
+        Parameters
+        ----------
+        after_revision
+            Revisions up to this one are not sent; 0: all from the current one.
+        heartbeat_s
+            Longest silence on the stream, None: the server's.
+        calling_number
+            Opens a call that is not known yet under its number.
+        fit_radius_m
+            Widest radius that is fit to dispatch, 0: the server's.
+        """
+        request = call_service_pb2.WatchLocationRequest(
+            call_id=call_id,
+            after_revision=after_revision,
+            confidence=confidence,
+            calling_number=calling_number,
+            fit_radius_m=fit_radius_m,
+        )
+        if heartbeat_s is not None:
+            request.heartbeat.FromNanoseconds(round(heartbeat_s * 1e9))
+        return Watch(self.live.WatchLocation(request))
+
+    def get_call(self, call_id: str) -> call_service_pb2.GetCallResponse:
+        """Everything that arrived for a call, and every estimate given.
+
+        Raises
+        ------
+        LocsvcError
+            `NotFound` when there is no such call, or the class that stands for the server's status.
+        """
+        return self._ask(self.live.GetCall, call_service_pb2.GetCallRequest(call_id=call_id))
+
+    def end_call(self, call_id: str) -> model.LocationEstimate:
+        """The last estimate of a call, which is ended by this; one that has ended stays so.
+
+        Raises
+        ------
+        LocsvcError
+            `NotFound` when there is no such call, or the class that stands for the server's status.
+        """
+        response = self._ask(self.live.EndCall, call_service_pb2.EndCallRequest(call_id=call_id))
+        return read_estimate(response.estimate)
+
 
 def _result(message: location_service_pb2.BatchResult) -> model.LocationEstimate | LocsvcError:
     if message.HasField("estimate"):
@@ -220,6 +326,8 @@ def _channel(settings: ClientSettings) -> grpc.Channel:
         ("grpc.service_config", _SERVICE_CONFIG),
         # A worker that dies takes its connections along; the next one may be tried at once, not after a second.
         ("grpc.initial_reconnect_backoff_ms", 100),
+        # A server that was away for minutes is found within a second of its return.
+        ("grpc.max_reconnect_backoff_ms", 1_000),
     ]
     if settings.authority is None:
         host = settings.target.rpartition(":")[0]

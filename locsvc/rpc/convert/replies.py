@@ -24,16 +24,22 @@ def write_call(call: model.Call, message: call_pb2.Call) -> None:
     if call.started_at is not None:
         write_time(call.started_at, message.started_at)
     for piece in call.evidence:
-        target = message.evidence.add(evidence_id=piece.evidence_id, provider=piece.provider)
-        if piece.observed_at is not None:
-            write_time(piece.observed_at, target.observed_at)
-        content = piece.content
-        if isinstance(content, model.CellScan):
-            _write_scan(content, target.cell_scan)
-        elif isinstance(content, model.DeviceReport):
-            _write_report(content, target.device_report)
-        elif content is not None:
-            _write_lookup(content, target.line_lookup)
+        write_evidence(piece, message.evidence.add())
+
+
+def write_evidence(piece: model.Evidence, message: call_pb2.Evidence) -> None:
+    """Set every field of an empty `message` from one piece."""
+    message.evidence_id = piece.evidence_id
+    message.provider = piece.provider
+    if piece.observed_at is not None:
+        write_time(piece.observed_at, message.observed_at)
+    content = piece.content
+    if isinstance(content, model.CellScan):
+        _write_scan(content, message.cell_scan)
+    elif isinstance(content, model.DeviceReport):
+        _write_report(content, message.device_report)
+    elif content is not None:
+        _write_lookup(content, message.line_lookup)
 
 
 def write_cell(cell: model.CellMeasurement, message: call_pb2.CellMeasurement) -> None:
@@ -130,7 +136,8 @@ def write_line_record(record: model.LineRecord, message: civic_pb2.LineRecord) -
         write_time(record.updated_at, message.updated_at)
 
 
-def _time(message: Timestamp) -> float:
+def read_time(message: Timestamp) -> float:
+    """Seconds since the Unix epoch."""
     return (message.seconds * 1_000_000_000 + message.nanos) / 1_000_000_000
 
 
@@ -156,7 +163,7 @@ def read_estimate(message: estimate_pb2.LocationEstimate) -> model.LocationEstim
         areas=tuple(model.AreaShare(a.name, a.dataset, a.share) for a in message.areas),
         contributions=tuple(_contribution(c) for c in message.contributions),
         warnings=tuple(read_warning(w) for w in message.warnings),
-        estimated_at=_time(message.estimated_at) if has("estimated_at") else None,
+        estimated_at=read_time(message.estimated_at) if has("estimated_at") else None,
         datasets=tuple(read_dataset(d) for d in message.datasets),
     )
 
@@ -206,7 +213,7 @@ def read_dataset(message: estimate_pb2.DatasetVersion) -> model.DatasetVersion:
         name=message.name,
         version=message.version,
         rows=message.rows,
-        built_at=_time(message.built_at) if message.HasField("built_at") else None,
+        built_at=read_time(message.built_at) if message.HasField("built_at") else None,
         size_bytes=message.size_bytes,
         source=message.source,
         licence=message.licence,
