@@ -1,0 +1,197 @@
+"""Who speaks in a call: which of the four sources a piece of evidence is from, and what kind of call it shows."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Final
+
+from locsvc.formats import messages
+from locsvc.formats.reading import Unreadable
+from locsvc.model import (
+    CellScan,
+    ClassOfService,
+    DeviceReport,
+    EvidenceKind,
+    LineLookup,
+    PositioningMethod,
+    Reason,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from locsvc.model import Contribution, Evidence, RawMessage
+
+SERVING_CELL: Final = "serving_cell"
+LINE: Final = "line"
+HANDSET: Final = "handset"
+NETWORK_FIX: Final = "network_fix"
+SOURCES: Final = (SERVING_CELL, LINE, HANDSET, NETWORK_FIX)
+
+# Whose word a message is, by its format: AML and ELS are sent by handsets, and so is nearly all PIDF-LO that comes with
+# a call (RFC 6442); gad, mlp and held are how location servers of networks answer.
+_OF_FORMAT: Final = {
+    "aml": HANDSET,
+    "pidf-lo": HANDSET,
+    "sip": HANDSET,
+    "ali": LINE,
+    "gad": NETWORK_FIX,
+    "mlp": NETWORK_FIX,
+    "held": NETWORK_FIX,
+    "access-network": SERVING_CELL,
+    "rfc7105": SERVING_CELL,
+}
+# Whose word a fix in such a message is; an ALI display of a wireless call shows the network's.
+_FIX_OF_FORMAT: Final = {**_OF_FORMAT, "ali": NETWORK_FIX}
+# Formats that hold now this, now that: what they were found to hold counts, not what they are.
+_MIXED: Final = frozenset({"ali", "pidf-lo", "sip"})
+_OF_METHOD: Final = {
+    PositioningMethod.NETWORK: NETWORK_FIX,
+    PositioningMethod.CELL: NETWORK_FIX,
+    # A place that a person entered is no source to wait for.
+    PositioningMethod.MANUAL: None,
+}
+# Look-ups of the calling number that found no record: a line database elsewhere may still have one.
+_NO_RECORD: Final = frozenset({Reason.UNKNOWN_LINE, Reason.DATASET_MISSING})
+# Name under which the resolver tells of the look-up of the calling number that nobody asked for; not imported from its
+# table, as that loads the kernels.
+_IMPLIED: Final = "calling_number"
+
+
+class LineSays(enum.Enum):
+    """What a line record says of the kind of call."""
+
+    OPEN = "open"
+    FIXED = "fixed"
+    MOBILE = "mobile"
+
+
+_C = ClassOfService
+_SAYS: Final = dict.fromkeys(
+    (
+        *(_C.RESIDENCE, _C.BUSINESS, _C.RESIDENCE_PBX, _C.BUSINESS_PBX, _C.CENTREX, _C.COIN_ONE_WAY, _C.COIN_TWO_WAY),
+        *(_C.RESIDENCE_OFF_PREMISES, _C.BUSINESS_OFF_PREMISES, _C.CUSTOMER_OWNED_COIN),
+    ),
+    LineSays.FIXED,
+) | dict.fromkeys(
+    (
+        *(_C.WIRELESS, _C.WIRELESS_PHASE1, _C.WIRELESS_PHASE2, _C.WIRELESS_DISPATCHABLE, _C.WIRELESS_CIVIC),
+        *(_C.TELEMATICS, _C.TEXT, _C.VOIP_MOBILE),
+    ),
+    LineSays.MOBILE,
+)
+
+
+def source_of(evidence: Evidence) -> str | None:
+    """One of SOURCES; None for a place that a person entered and for an empty piece.
+
+    A message counts as what its format commonly is: it is not read.
+
+    >>> from locsvc.model import Evidence
+    >>> source_of(Evidence(CellScan())), source_of(Evidence(DeviceReport(method=PositioningMethod.NETWORK)))
+    ('serving_cell', 'network_fix')
+    """
+    content = evidence.content
+    if isinstance(content, DeviceReport):
+        if content.raw is not None:
+            return _OF_FORMAT.get(content.raw.format, HANDSET)
+        return _OF_METHOD.get(content.method, HANDSET)
+    if isinstance(content, CellScan):
+        return SERVING_CELL
+    return LINE if isinstance(content, LineLookup) else None
+
+
+def spoken(evidence: Sequence[Evidence], contributions: Sequence[Contribution]) -> set[str]:
+    """The sources that have spoken.
+
+    Parameters
+    ----------
+    evidence
+        Of the call.
+    contributions
+        Of an estimate from it: they tell what was found in messages, and whether the calling number has a record.
+    """
+    said: set[str] = set()
+    messages_of: dict[str, str] = {}
+    for piece in evidence:
+        content = piece.content
+        if type(content) is DeviceReport and content.raw is not None:
+            messages_of[piece.evidence_id] = content.raw.format
+            if content.raw.format in _MIXED:
+                continue
+        source = source_of(piece)
+        if source is not None:
+            said.add(source)
+    if len(said) < len(SOURCES):
+        said.update(_contributed(contributions, messages_of))
+    return said
+
+
+def _contributed(contributions: Sequence[Contribution], messages_of: dict[str, str]) -> Iterator[str]:
+    for each in contributions:
+        if each.kind is EvidenceKind.CELL_SCAN:
+            yield SERVING_CELL
+        elif each.kind is EvidenceKind.LINE_LOOKUP:
+            if each.reason not in _NO_RECORD:
+                yield LINE
+        elif messages_of:
+            message = message_of(each.evidence_id, messages_of)
+            if message is not None:
+                yield _FIX_OF_FORMAT.get(messages_of[message], HANDSET)
+
+
+def message_of(name: str, messages_of: Collection[str]) -> str | None:
+    """The message that a piece of this name was found in: messages of several pieces give them its name and a part.
+
+    >>> message_of("aml-1/fix", {"aml-1"}), message_of("cell", {"aml-1"})
+    ('aml-1', None)
+    """
+    if name in messages_of:
+        return name
+    whole, _, part = name.rpartition("/")
+    return whole if part and whole in messages_of else None
+
+
+def line_says(evidence: Sequence[Evidence], contributions: Sequence[Contribution]) -> LineSays:
+    """What the line records of a call say of its kind.
+
+    Records of the line dataset do not show their class in an estimate: one that has a place and is not said to be used
+    elsewhere counts as a fixed line.
+    """
+    asked = {_IMPLIED}
+    for piece in evidence:
+        content = piece.content
+        says = None
+        if isinstance(content, LineLookup):
+            if content.record is None:
+                asked.add(piece.evidence_id)
+            else:
+                says = _SAYS.get(content.record.class_of_service)
+        elif isinstance(content, DeviceReport) and content.raw is not None and content.raw.format == "ali":
+            says = _displayed(content.raw)
+        if says is not None:
+            return says
+    fixed = any(each.evidence_id in asked and _is_placed_line(each) for each in contributions)
+    return LineSays.FIXED if fixed else LineSays.OPEN
+
+
+def _is_placed_line(each: Contribution) -> bool:
+    if each.kind is not EvidenceKind.LINE_LOOKUP or each.distance_m is None:
+        return False
+    return each.reason is not Reason.NOMADIC_LINE and each.reason not in _NO_RECORD
+
+
+def _displayed(raw: RawMessage) -> LineSays | None:
+    """What the class of service of an ALI display says."""
+    try:
+        found = messages.read("ali", raw.bytes).evidence
+    except Unreadable:
+        return None
+    for piece in found:
+        content = piece.content
+        # A display with a fix has the line's class only where it names an address too.
+        if isinstance(content, DeviceReport):
+            return LineSays.MOBILE
+        if isinstance(content, LineLookup) and content.record is not None:
+            return _SAYS.get(content.record.class_of_service)
+    return None
