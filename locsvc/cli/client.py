@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from locsvc.cli.options import Common
 
 if TYPE_CHECKING:
+    from locsvc.calls.words import Update
     from locsvc.rpc.client import Client
 
 
@@ -31,6 +32,13 @@ def as_json(response: object) -> dict[str, object]:
 
     found: dict[str, object] = MessageToDict(response, preserving_proto_field_name=True)  # type: ignore[arg-type]
     return found
+
+
+def update_of(message: object) -> Update:
+    """One message of a watched call in the model's words."""
+    from locsvc.rpc.convert.updates import read_update
+
+    return read_update(message)  # type: ignore[arg-type]
 
 
 def look_up(

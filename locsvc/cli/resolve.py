@@ -147,17 +147,23 @@ def _reads(source: Path | None, call: model.Call | None) -> Iterator[ReadCall]:
     return iter([ReadCall("options", call, InvalidInput(violations) if violations else None)])
 
 
-def _directory(common: Common) -> Place:
-    """Answers from the data directory, in this process."""
-    from locsvc.cli.map import reach_m
+def resolver_of(common: Common) -> Resolver:
+    """A resolver over the data directory, or over nothing when there is none, which is said."""
     from locsvc.reference.store import Reference
     from locsvc.resolver import Resolver
 
     data = common.data_directory()
     if data is None:
         output.talk("locsvc: no data directory (--data DIR or LOCSVC_DATA): cells and lines cannot be looked up")
-    reference = Reference.empty() if data is None else Reference.open(data)
-    resolver = Resolver(reference)
+    return Resolver(Reference.empty() if data is None else Reference.open(data))
+
+
+def _directory(common: Common) -> Place:
+    """Answers from the data directory, in this process."""
+    from locsvc.cli.map import reach_m
+
+    resolver = resolver_of(common)
+    reference = resolver.reference
 
     def areas(estimate: model.LocationEstimate, trace: model.Trace) -> Areas:
         if reference.areas is None or estimate.position is None:
@@ -168,7 +174,8 @@ def _directory(common: Common) -> Place:
     return Place(lambda calls, question: _ask_here(resolver, calls, question), areas)
 
 
-def _ask_here(resolver: Resolver, calls: Sequence[model.Call], question: Question) -> list[tuple[Answer, model.Trace]]:
+def warmed(resolver: Resolver) -> None:
+    """Compile the core if that has not been done for this installation; it takes its time, which is said."""
     from locsvc.compiled import are_kept
     from locsvc.resolver.warming import COMPILING, warm
 
@@ -176,6 +183,10 @@ def _ask_here(resolver: Resolver, calls: Sequence[model.Call], question: Questio
         if sys.stderr.isatty():
             output.talk(f"locsvc: {COMPILING}")
         warm(resolver)
+
+
+def _ask_here(resolver: Resolver, calls: Sequence[model.Call], question: Question) -> list[tuple[Answer, model.Trace]]:
+    warmed(resolver)
     as_of = None if question.as_of is None else [question.as_of] * len(calls)
     if question.traced:
         return list(resolver.resolve_traced(calls, confidences=question.confidence, as_of=as_of))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from locsvc.calls.outlook import Awaited, Outlook, Prospect
 from locsvc.calls.words import ChangeKind, Kept, Update
 from locsvc.rpc.convert.replies import read_estimate, read_time
 
 if TYPE_CHECKING:
+    from locsvc.calls.outlook import Outlook
     from locsvc.v1 import call_service_pb2
 
 
@@ -28,6 +28,9 @@ def read_update(message: call_service_pb2.WatchLocationResponse) -> Update:
 
 
 def _outlook(message: call_service_pb2.Outlook) -> Outlook:
+    # Here, as it takes numpy along, which a client that watches nothing does not wait for.
+    from locsvc.calls.outlook import Awaited, Outlook, Prospect
+
     return Outlook(
         fit_to_dispatch=message.fit_to_dispatch,
         unfit_because=tuple(message.unfit_because),
