@@ -146,3 +146,22 @@ class LookUp:
     method: str
     call_id: str = ""
     calling_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """How the journal does.
+
+    Parameters
+    ----------
+    healthy
+        The last transaction was kept.
+    unkept
+        Arrivals, openings, deadlines and ends that are not on disk yet.
+    last_error
+        What the database said last; empty when it never failed.
+    """
+
+    healthy: bool
+    unkept: int
+    last_error: str

@@ -1,0 +1,75 @@
+"""What is kept how long, who looked, and what is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import sqlalchemy as sa
+
+from locsvc.calls.coding import number_hash
+from locsvc.calls.databases import Database
+from locsvc.calls.schema import calls, changes, estimates, evidence, look_ups, waiting
+from locsvc.calls.words import LookUp
+
+# Calls of one transaction: those that live wait for it.
+_CALLS_AT_ONCE: Final = 100
+_OF_CALL: Final = (changes, evidence, estimates, calls)
+
+
+def erase(database: Database, connection: sa.Connection, calling_number: str, look_row: dict[str, object]) -> list[str]:
+    """Names of the calls of a number, which are gone with all that was said of them, and all that waited for it."""
+    erased: list[str] = []
+    of_number = sa.select(calls.c.call_id).where(calls.c.calling_number == calling_number)
+    with database.writing(connection):
+        database.lock(connection, "number", [calling_number])
+        connection.execute(sa.delete(waiting).where(waiting.c.calling_number == calling_number))
+        erased += sorted(connection.scalars(of_number))
+        for some in _in_parts(erased):
+            _delete(database, connection, some)
+        connection.execute(sa.insert(look_ups), look_row)
+    return erased
+
+
+def purge(database: Database, connection: sa.Connection, before: float) -> Iterator[list[str]]:
+    """Names of the calls that ended before a time, part by part as they are deleted; what waited as long goes too."""
+    over = sa.select(calls.c.call_id).where(calls.c.ended_at < before).order_by(calls.c.call_id).limit(_CALLS_AT_ONCE)
+    while True:
+        with database.writing(connection):
+            some = list(connection.scalars(over))
+            _delete(database, connection, some)
+            if not some:
+                connection.execute(sa.delete(waiting).where(waiting.c.received_at < before))
+        if not some:
+            return
+        yield some
+
+
+def _delete(database: Database, connection: sa.Connection, call_ids: Sequence[str]) -> None:
+    if not call_ids:
+        return
+    database.lock(connection, "call", call_ids)
+    for table in _OF_CALL:
+        connection.execute(sa.delete(table).where(table.c.call_id.in_(call_ids)))
+
+
+def _in_parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(names), _CALLS_AT_ONCE):
+        yield names[first : first + _CALLS_AT_ONCE]
+
+
+def look_row(look_up: LookUp, audit_key: str) -> dict[str, object]:
+    """A look-up as it is written, with the number as a keyed hash."""
+    return {
+        "at": look_up.at,
+        "who": look_up.who,
+        "method": look_up.method,
+        "call_id": look_up.call_id,
+        "number_hash": number_hash(audit_key, look_up.calling_number),
+    }
+
+
+def audit(connection: sa.Connection, limit: int) -> list[LookUp]:
+    """The newest look-ups, newest first; numbers as keyed hashes."""
+    newest = sa.select(look_ups).order_by(look_ups.c.at.desc(), look_ups.c.look_up_id.desc()).limit(limit)
+    return [LookUp(row.at, row.who, row.method, row.call_id, row.number_hash) for row in connection.execute(newest)]
