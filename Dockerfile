@@ -20,9 +20,9 @@ WORKDIR /src
 COPY pyproject.toml uv.lock README.md LICENSE ./
 # uv in the version that the lock names; the dependencies are a layer of their own, so that a change of code is quick.
 RUN pip install "uv==$(sed -n '/^name = "uv"$/{n;s/^version = "\(.*\)"$/\1/p;}' uv.lock)" \
- && uv sync --frozen --no-dev --no-install-project
+ && uv sync --frozen --no-dev --extra postgres --no-install-project
 COPY locsvc ./locsvc
-RUN uv sync --frozen --no-dev --no-editable
+RUN uv sync --frozen --no-dev --extra postgres --no-editable
 
 FROM python:${PYTHON}
 RUN groupadd --gid 10001 locsvc \
