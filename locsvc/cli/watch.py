@@ -107,13 +107,15 @@ def watch(  # noqa: PLR0913, PLR0917 - one parameter an option
                 fit_radius_m=one.fit_radius_m,
             )
 
-        follower = Follower(opened, asked, beat_s=_BEAT_S, give_up_s=give_up_s, say=_say)
+        def following(say: Callable[[str], None]) -> Follower:
+            return Follower(opened, asked, beat_s=_BEAT_S, give_up_s=give_up_s, say=say)
+
         if common.as_json or not sys.stdout.isatty():
-            _write_lines(follower, heartbeats=heartbeats)
+            _write_lines(following(_say), heartbeats=heartbeats)
         elif os.environ.get("TERM", "dumb") == "dumb":
-            _write_words(follower)
+            _write_words(following(_say))
         else:
-            _draw(follower, call_id)
+            _draw(following, call_id)
     return EXIT_OK
 
 
@@ -159,7 +161,7 @@ def _write_words(follower: Follower) -> None:
             click.echo(line_of(update))
 
 
-def _draw(follower: Follower, call_id: str) -> None:
+def _draw(following: Callable[[Callable[[str], None]], Follower], call_id: str) -> None:
     """Draw the screen at each message and each beat."""
     from rich.live import Live
 
@@ -173,10 +175,18 @@ def _draw(follower: Follower, call_id: str) -> None:
         console=console,
         auto_refresh=False,
         redirect_stdout=False,
-        # What is said goes above the screen; a stderr that goes elsewhere is left alone.
-        redirect_stderr=sys.stderr.isatty(),
+        redirect_stderr=False,
         vertical_overflow="crop",
     )
+
+    def say(message: str) -> None:
+        if sys.stderr.isatty():
+            # Above the screen, which would be drawn over it.
+            console.print(output.plain(f"locsvc: {message}"))
+        else:
+            _say(message)
+
+    follower = following(say)
     with _cursor_kept(), live:
         for message in follower:
             if message is not None:
