@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from locsvc.cli import main
 from locsvc.errors import EXIT_INTERRUPTED, EXIT_USAGE, FieldViolation, InvalidInput, Overloaded, Unavailable
 from locsvc.v1 import call_service_pb2 as pb2
-from tests.cli.scripted import Scripted, answer, ended, heartbeat, serving
+from tests.cli.scripted import Scripted, Step, answer, ended, heartbeat, serving
 from tests.cli.terminal import Terminal
 
 PROGRAM = [sys.executable, "-m", "locsvc"]
@@ -36,6 +36,10 @@ def lines(text: str) -> list[dict[str, object]]:
 
 def revisions(text: str) -> list[int]:
     return [int(str(line["revision"])) for line in lines(text)]
+
+
+def broken(why: str, times: int) -> list[list[Step]]:
+    return [[Unavailable(why)] for _ in range(times)]
 
 
 @pytest.fixture
@@ -138,7 +142,7 @@ def free_port() -> int:
 
 
 def test_a_server_that_does_not_come_back_is_given_up(script: Scripted, server: str) -> None:
-    script.streams = [[answer(1), Unavailable("gone")], *([Unavailable("still gone")] for _ in range(50))]
+    script.streams = [[answer(1), Unavailable("gone")], *broken("still gone", 50)]
     done = run("watch", "4711", "--server", server, "--give-up-s", "0.2")
     assert done.exit_code == 69
     assert done.stderr.splitlines()[-1] == "locsvc: still gone"
@@ -224,7 +228,7 @@ def test_a_terminal_counts_down_and_tells_what_waiting_may_bring(script: Scripte
 
 
 def test_a_terminal_says_that_the_stream_broke(script: Scripted, server: str) -> None:
-    script.streams = [[answer(1), Unavailable("gone")], *([Unavailable("gone")] for _ in range(12)), [ended(2)]]
+    script.streams = [[answer(1), Unavailable("gone")], *broken("gone", 12), [ended(2)]]
     with Terminal([*PROGRAM, "watch", "4711", "--server", server], columns=90, lines=30) as terminal:
         terminal.until("no connection: trying again")
         assert terminal.wait() == 0
