@@ -1,4 +1,4 @@
-"""Evidence and estimates as the journal has them: JSON text, exact to the last bit, and what makes a repeat a repeat."""
+"""Evidence and estimates as the journal has them: JSON, exact to the last bit; and what makes a piece a repeat."""
 
 from __future__ import annotations
 

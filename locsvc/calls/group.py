@@ -4,43 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import sqlalchemy as sa
 
+from locsvc.calls import statements
 from locsvc.calls.coding import Piece, evidence_of, key_of
-from locsvc.calls.databases import Database
+from locsvc.calls.database import Database
 from locsvc.calls.matching import belongs, earliest_start, meant
-from locsvc.calls.schema import calls, changes, evidence, waiting
+from locsvc.calls.wishes import Wish
 from locsvc.calls.words import CallRecord, Change, ChangeKind, Kept
 from locsvc.errors import LocsvcError, NotFound
-from locsvc.model import Evidence
 
 Row = dict[str, object]
-
-
-@dataclass(slots=True, eq=False)
-class Wish:
-    """What is asked of the journal, and where the answer goes.
-
-    Parameters
-    ----------
-    kind
-        EVIDENCE, OPENED (a call without evidence), DEADLINE or ENDED.
-    at
-        When it reached the service.
-    """
-
-    kind: ChangeKind
-    at: float
-    call_id: str
-    calling_number: str = ""
-    started_at: float | None = None
-    evidence: tuple[Evidence, ...] = ()
-    pieces: tuple[Piece, ...] = ()
-    kept: Future[Kept] = field(default_factory=Future)
 
 
 @dataclass(slots=True, eq=False)
@@ -92,58 +69,6 @@ class _Step:
     ends: bool = False
 
 
-_WHO_CALLED = sa.select(calls.c.call_id).where(
-    calls.c.calling_number.in_(sa.bindparam("numbers", expanding=True)),
-    calls.c.started_at >= sa.bindparam("earliest"),
-    # Those that are over and out of the window can be nobody's.
-    sa.or_(calls.c.ended_at.is_(None), calls.c.started_at >= sa.bindparam("within")),
-)
-_CALLS = sa.select(
-    calls.c.call_id,
-    calls.c.calling_number,
-    calls.c.started_at,
-    calls.c.revision,
-    calls.c.pieces,
-    calls.c.ended_at,
-    calls.c.deadline_told,
-).where(calls.c.call_id.in_(sa.bindparam("ids", expanding=True)))
-_KNOWN = sa.select(evidence.c.name_key, evidence.c.content_key, evidence.c.evidence_id).where(
-    sa.or_(
-        evidence.c.name_key.in_(sa.bindparam("names", expanding=True)),
-        evidence.c.content_key.in_(sa.bindparam("contents", expanding=True)),
-    )
-)
-_WAITS = sa.select(
-    waiting.c.waiting_id,
-    waiting.c.calling_number,
-    waiting.c.received_at,
-    waiting.c.evidence_id,
-    waiting.c.observed_at,
-    waiting.c.fingerprint,
-    waiting.c.body,
-).where(
-    waiting.c.calling_number.in_(sa.bindparam("numbers", expanding=True)),
-    waiting.c.received_at >= sa.bindparam("earliest"),
-)
-_WAITS_ALREADY = sa.select(waiting.c.name_key, waiting.c.content_key, waiting.c.evidence_id).where(
-    waiting.c.received_at >= sa.bindparam("earliest"),
-    sa.or_(
-        waiting.c.name_key.in_(sa.bindparam("names", expanding=True)),
-        waiting.c.content_key.in_(sa.bindparam("contents", expanding=True)),
-    ),
-)
-_NEW_CALL = sa.insert(calls)
-_CHANGED_CALL = (
-    sa.update(calls)
-    .where(calls.c.call_id == sa.bindparam("of_call"))
-    .values(
-        {name: sa.bindparam(name) for name in ("calling_number", "revision", "pieces", "ended_at", "deadline_told")}
-    )
-)
-_NEW_CHANGES = sa.insert(changes)
-_NEW_EVIDENCE = sa.insert(evidence)
-_NEW_WAITING = sa.insert(waiting)
-_NOT_WAITING = sa.delete(waiting).where(waiting.c.waiting_id == sa.bindparam("gone"))
 # A name of our own that a sender has used is made another by so many random bytes.
 _OTHER_NAME_BYTES: Final = 6
 
@@ -190,11 +115,11 @@ class Group:
             first = min(wish.at for wish in asked)
             near = {"earliest": earliest_start(first, self._window_s), "within": first - self._window_s}
             who = {"numbers": sorted({wish.calling_number for wish in asked})}
-            ids.update(self._connection.scalars(_WHO_CALLED, near | who))
+            ids.update(self._connection.scalars(statements.WHO_CALLED, near | who))
         if ids:
             ordered = sorted(ids)
             self._database.lock(self._connection, "call", ordered)
-            for row in self._connection.execute(_CALLS, {"ids": ordered}):
+            for row in self._connection.execute(statements.CALLS, {"ids": ordered}):
                 self._calls[row.call_id] = _Call(*row)
         self._read_waiting(wishes)
 
@@ -210,12 +135,11 @@ class Group:
         if not unnumbered:
             return
         starts = (
-            self._calls[wish.call_id].started_at if wish.call_id in self._calls else _start_of(wish)
-            for wish in unnumbered
+            self._calls[wish.call_id].started_at if wish.call_id in self._calls else wish.start for wish in unnumbered
         )
         sought: Row = {"numbers": sorted({wish.calling_number for wish in unnumbered})}
         sought["earliest"] = min(starts) - self._window_s
-        for row in self._connection.execute(_WAITS, sought):
+        for row in self._connection.execute(statements.WAITS, sought):
             piece = Piece(evidence_of(row.body, row.evidence_id, row.observed_at), row.fingerprint, row.body)
             waits = _Waiting(row.calling_number, row.received_at, piece, row.waiting_id)
             self._waiting.setdefault(row.calling_number, []).append(waits)
@@ -227,7 +151,7 @@ class Group:
         call = self._calls.get(wish.call_id)
         opens = call is None and wish.kind in {ChangeKind.EVIDENCE, ChangeKind.OPENED}
         if opens:
-            call = _Call(wish.call_id, "", _start_of(wish), 0, 0, None, deadline_told=False, is_new=True)
+            call = _Call(wish.call_id, "", wish.start, 0, 0, None, deadline_told=False, is_new=True)
             self._calls[wish.call_id] = call
         if call is None:
             return _Step(wish, None, [])
@@ -281,11 +205,11 @@ class Group:
                 if name:
                     names[call is None].add(key_of(owner, name.encode()))
         if contents[False]:
-            self._learn(_KNOWN, {"names": sorted(names[False]), "contents": sorted(contents[False])})
+            self._learn(statements.KNOWN, {"names": sorted(names[False]), "contents": sorted(contents[False])})
         if contents[True]:
             first = min(step.wish.at for step in steps if step.call is None)
             self._learn(
-                _WAITS_ALREADY,
+                statements.WAITS_ALREADY,
                 {
                     "names": sorted(names[True]),
                     "contents": sorted(contents[True]),
@@ -408,26 +332,21 @@ class Group:
         fresh = [_row(call) for call in self._calls.values() if call.is_new]
         changed = [_row(call, key="of_call") for call in self._calls.values() if call.changed and not call.is_new]
         if fresh:
-            connection.execute(_NEW_CALL, fresh)
+            connection.execute(statements.NEW_CALL, fresh)
         if changed:
-            connection.execute(_CHANGED_CALL, changed)
+            connection.execute(statements.CHANGED_CALL, changed)
         if self._changes:
             position = self._database.position(connection)
-            connection.execute(_NEW_CHANGES, [row | {"position": position} for row in self._changes])
+            connection.execute(statements.NEW_CHANGES, [row | {"position": position} for row in self._changes])
         if self._evidence:
-            connection.execute(_NEW_EVIDENCE, self._evidence)
+            connection.execute(statements.NEW_EVIDENCE, self._evidence)
         every = [waits for of_number in self._waiting.values() for waits in of_number]
         come = [_waiting_row(waits) for waits in every if waits.waiting_id is None and not waits.taken]
         gone: list[Row] = [{"gone": w.waiting_id} for w in every if w.waiting_id is not None and w.taken]
         if come:
-            connection.execute(_NEW_WAITING, come)
+            connection.execute(statements.NEW_WAITING, come)
         if gone:
-            connection.execute(_NOT_WAITING, gone)
-
-
-def _start_of(wish: Wish) -> float:
-    """A start in the future is the time of arrival: the sender's clock is ahead."""
-    return wish.at if wish.started_at is None else min(wish.started_at, wish.at)
+            connection.execute(statements.NOT_WAITING, gone)
 
 
 def _own_name(count: int) -> str:

@@ -19,7 +19,7 @@ from locsvc.model import Evidence
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from locsvc.calls.databases import Database
+    from locsvc.calls.database import Database
     from locsvc.calls.wakes import Wakes
     from locsvc.calls.writer import Writer
 
@@ -42,7 +42,7 @@ class Journal:
     """
 
     def __init__(self, database: Database, window_s: float) -> None:
-        from locsvc.calls.databases import audit_key
+        from locsvc.calls.opening import audit_key
         from locsvc.calls.wakes import Wakes
         from locsvc.calls.writer import Writer
 
@@ -70,19 +70,19 @@ class Journal:
         Unavailable
             It cannot be reached or opened now.
         """
-        from locsvc.calls.databases import open_database
+        from locsvc.calls.opening import open_database
 
         database = open_database(url)
         try:
             with _reachable():
                 journal = cls(database, match_window_s)
-                journal._writer.warm()  # noqa: SLF001 - one class
+                journal._writer.warm()
         except LocsvcError:
             database.close()
             raise
-        journal._writer.start()  # noqa: SLF001
-        journal._wakes.start()  # noqa: SLF001
-        journal._tidier.start()  # noqa: SLF001
+        journal._writer.start()
+        journal._wakes.start()
+        journal._tidier.start()
         return journal
 
     def add(self, arrival: Arrival) -> Future[Kept]:
@@ -166,7 +166,7 @@ class Journal:
             yield from reading.whole_calls(self._database.engine, since)
 
     def erase(self, calling_number: str, who: str, at: float) -> int:
-        """How many calls of a number were erased, with all evidence, estimates and what waited; the audit says by whom."""
+        """How many calls of a number were erased, with all that was said of them; the audit says by whom."""
         from locsvc.calls import keeping
 
         look_up = LookUp(at, who, "erase", "", calling_number)
@@ -221,7 +221,7 @@ class Journal:
         evidence: tuple[Evidence, ...] = (),
     ) -> Future[Kept]:
         from locsvc.calls.coding import check_keys, check_pieces
-        from locsvc.calls.group import Wish
+        from locsvc.calls.wishes import Wish
 
         try:
             check_keys(call_id, calling_number, {"received_at": at, "started_at": started_at})
@@ -256,7 +256,7 @@ class Journal:
 def _reachable() -> Iterator[None]:
     import sqlalchemy as sa
 
-    from locsvc.calls.databases import reason
+    from locsvc.calls.database import reason
 
     try:
         yield

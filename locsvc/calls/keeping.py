@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from locsvc.calls.coding import number_hash
-from locsvc.calls.databases import Database
+from locsvc.calls.database import Database
 from locsvc.calls.schema import calls, changes, estimates, evidence, look_ups, waiting
 from locsvc.calls.words import LookUp
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-# Raised when a table changes; a journal of a newer schema is refused, one of an older is brought up in `databases.py`.
+# Raised when a table changes; a journal of a newer schema is refused, one of an older is brought up in `opening.py`.
 SCHEMA: Final = 1
 
 # Keys of pieces: 8 bytes that stand for their call or number, then 16 of their name or content. As one column they are

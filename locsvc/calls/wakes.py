@@ -3,110 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import secrets
-import socket
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 
-from locsvc.calls.databases import Database, SqliteDatabase
+from locsvc.calls.bells import Changed
+from locsvc.calls.database import Database
 from locsvc.calls.schema import changes
 
-Changed = tuple[str, int]
 # Wakes can be lost: so often each process looks for itself.
 LOOK_EVERY_S: Final = 1.0
 # Calls whose revision is remembered, so that one change is told once: two minutes of the heaviest load.
 _REMEMBERED: Final = 100_000
-# A datagram, and a NOTIFY, hold a few kilobytes.
-_IDS_AT_ONCE: Final = 40
-_LONGEST_PATH: Final = 100
-
-
-class Bell(ABC):
-    """Carries the names of changed calls to all other processes."""
-
-    @abstractmethod
-    def ring(self, changed: Sequence[Changed]) -> None:
-        """Tell all others; lost wakes are no error."""
-
-    @abstractmethod
-    def wait(self, timeout_s: float) -> Iterable[Changed]:
-        """What others told meanwhile; empty after the timeout."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Be told no more."""
-
-
-class SocketBell(Bell):
-    """Unix datagram sockets, one of each process, in one directory."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        directory.mkdir(mode=0o700, exist_ok=True)
-        self._handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._socket.bind(self._address(self._name))
-        self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._sender.setblocking(False)
-
-    def _address(self, name: str) -> str:
-        path = str(self._directory / name)
-        # An address has at most 107 bytes; a longer path is found through the open directory.
-        return path if len(path.encode()) <= _LONGEST_PATH else f"/proc/self/fd/{self._handle}/{name}"
-
-    def ring(self, changed: Sequence[Changed]) -> None:
-        others = [name for name in os.listdir(self._directory) if name != self._name]
-        for first in range(0, len(changed), _IDS_AT_ONCE) if others else ():
-            words = json.dumps(changed[first : first + _IDS_AT_ONCE]).encode()
-            for name in others:
-                self._send(name, words)
-
-    def _send(self, name: str, words: bytes) -> None:
-        try:
-            self._sender.sendto(words, self._address(name))
-        except ConnectionRefusedError:
-            # Its process is gone.
-            with contextlib.suppress(OSError):
-                os.unlink(self._address(name))
-        except OSError:
-            # Full: its process looks for itself within a second.
-            pass
-
-    def wait(self, timeout_s: float) -> Iterable[Changed]:
-        self._socket.settimeout(timeout_s)
-        try:
-            words = self._socket.recv(1 << 16)
-        except TimeoutError:
-            return ()
-        return [(str(call_id), int(revision)) for call_id, revision in json.loads(words or b"[]")]
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            os.unlink(self._address(self._name))
-        for one in (self._socket, self._sender):
-            one.close()
-        os.close(self._handle)
-
-
-def bell_of(database: Database) -> Bell:
-    """The way of wakes that goes with a database."""
-    if isinstance(database, SqliteDatabase):
-        return SocketBell(database.file.with_name(database.file.name + ".wakes"))
-    from locsvc.calls.postgres import NotifyBell, PostgresDatabase
-
-    assert isinstance(database, PostgresDatabase)
-    return NotifyBell(database)
 
 
 class Wakes:
@@ -120,7 +32,7 @@ class Wakes:
 
     def __init__(self, database: Database, tell: Callable[[str, int], None]) -> None:
         self._database = database
-        self._bell = bell_of(database)
+        self._bell = database.bell()
         self._tell = tell
         self._known: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()

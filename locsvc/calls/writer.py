@@ -13,10 +13,11 @@ from typing import Final
 import sqlalchemy as sa
 
 from locsvc.calls.coding import estimate_bytes, piece_of
-from locsvc.calls.databases import Database, is_own_fault, reason
-from locsvc.calls.group import Group, Row, Wish
+from locsvc.calls.database import Database, is_own_fault, reason
+from locsvc.calls.group import Group, Row
 from locsvc.calls.keeping import look_row
 from locsvc.calls.schema import calls, estimates, look_ups
+from locsvc.calls.wishes import Wish
 from locsvc.calls.words import ChangeKind, Given, JournalState, Kept, LookUp
 from locsvc.errors import FieldViolation, InvalidInput, LocsvcError, Overloaded, Unavailable
 from locsvc.model import Evidence

@@ -1,0 +1,146 @@
+"""The journal in an SQLite file, for the processes of one host."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+
+from locsvc.calls.bells import Bell, SocketBell
+from locsvc.calls.database import Database
+from locsvc.calls.schema import settings
+from locsvc.errors import ConfigError, Unavailable
+
+# Between two questions for a lock that is held: SQLite itself would sleep up to 100 ms.
+_ASK_AGAIN_S: Final = 0.0005
+# A lock held longer than this by another process counts as a journal that is down, and is tried again.
+_LOCKED_S: Final = 2.0
+# Reads at once, by threads.
+_READERS: Final = 40
+# 4 MB, SQLite's own measure, and as much as a few seconds of the heaviest load.
+_LOG_BYTES: Final = 4 << 20
+_LONG_LOG_BYTES: Final = 64 << 20
+_NEXT = sa.cast(sa.cast(settings.c.value, sa.BigInteger) + 1, sa.Text)
+
+
+class SqliteDatabase(Database):
+    """A file; several processes of one host write it in turn."""
+
+    def __init__(self, file: Path) -> None:
+        if str(file) in {"", ".", ":memory:"} or file.is_dir():
+            raise ConfigError(f"{str(file)!r} is no file for a journal: give the path of a file, as calls.sqlite")
+        self.file = file.absolute()
+        try:
+            # Nobody else may read it; SQLite gives the files beside it the same mode.
+            os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
+        except FileNotFoundError:
+            raise ConfigError(f"there is no directory {self.file.parent} for the journal: make it") from None
+        except PermissionError as error:
+            raise ConfigError(f"the journal {self.file} may not be written: {error.strerror}") from error
+        except OSError as error:
+            raise Unavailable(f"the journal {self.file} cannot be opened: {error.strerror}") from error
+        place = sa.URL.create("sqlite", database=str(self.file))
+        # Reads wait this long for a lock, which in WAL mode only a clean-up takes.
+        self.engine = sa.create_engine(place, pool_size=8, max_overflow=_READERS, connect_args={"timeout": 5.0})
+        self._writers = sa.create_engine(place, poolclass=sa.NullPool, connect_args={"timeout": 0.0})
+        for engine, begin in ((self.engine, _begin), (self._writers, _begin_to_write)):
+            sa.event.listen(engine, "connect", _prepare)
+            sa.event.listen(engine, "begin", begin)
+
+    def insert(self, table: sa.Table) -> sqlite.Insert:
+        """SQLite's INSERT."""
+        return sqlite.insert(table)
+
+    def writer(self) -> sa.Connection:
+        """A connection that begins by taking the file."""
+        return self._writers.connect()
+
+    def bell(self) -> Bell:
+        """A socket in a directory beside the file."""
+        return SocketBell(self.file.with_name(self.file.name + ".wakes"))
+
+    @contextlib.contextmanager
+    def writing(self, connection: sa.Connection, *, lazily: bool = False) -> Iterator[None]:
+        """A transaction that has the whole file; a lazy one is synced with the next that is not."""
+        _driver(connection).execute(f"PRAGMA synchronous = {'NORMAL' if lazily else 'FULL'}")
+        with connection.begin():
+            yield
+
+    def lock(self, connection: sa.Connection, kind: str, names: Sequence[str]) -> None:
+        """Nothing: a transaction that writes has the whole file."""
+
+    def position(self, connection: sa.Connection) -> int:
+        """A counter: the greatest position that is there would fall when the newest call is erased."""
+        count = sa.update(settings).where(settings.c.name == "position").values(value=_NEXT).returning(settings.c.value)
+        return int(connection.scalar(count) or 0)
+
+    def horizon(self, connection: sa.Connection) -> int:
+        """The next count: transactions end in the order in which they begin."""
+        return 1 + int(connection.scalar(sa.select(settings.c.value).where(settings.c.name == "position")) or 0)
+
+    def forget(self) -> None:
+        """Move the log into the file and empty it: deleted rows are zeros in the file already."""
+        self._checkpoint("TRUNCATE", patience_s=5.0)
+
+    def tidy(self) -> None:
+        """Move the log into the file, beside those who write; wait for them only when it has grown long."""
+        log = self.file.with_name(self.file.name + "-wal")
+        with contextlib.suppress(OSError):
+            size = log.stat().st_size
+            if size > _LONG_LOG_BYTES:
+                self._checkpoint("TRUNCATE", patience_s=0.05)
+            elif size > _LOG_BYTES:
+                self._checkpoint("PASSIVE", patience_s=0.0)
+
+    def _checkpoint(self, how: str, patience_s: float) -> None:
+        until = time.monotonic() + patience_s
+        with contextlib.closing(sqlite3.connect(self.file, timeout=0.0, isolation_level=None)) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            while True:
+                with contextlib.suppress(sqlite3.OperationalError):
+                    (busy, _, _) = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+                    if not busy:
+                        return
+                if time.monotonic() >= until:
+                    return
+                time.sleep(_ASK_AGAIN_S)
+
+
+def _driver(connection: sa.Connection) -> Any:  # noqa: ANN401 - the driver's own
+    return connection.connection.driver_connection
+
+
+def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    # Transactions begin when they are told to.
+    connection.isolation_level = None
+    _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"))
+    connection.execute("PRAGMA secure_delete = ON")
+    # Whoever commits must not be the one who moves the log into the file: `tidy` does.
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+
+
+def _begin(connection: sa.Connection) -> None:
+    _driver(connection).execute("BEGIN")
+
+
+def _begin_to_write(connection: sa.Connection) -> None:
+    _patiently(lambda: _driver(connection).execute("BEGIN IMMEDIATE"))
+
+
+def _patiently(attempt: Callable[[], object]) -> None:
+    until = time.monotonic() + _LOCKED_S
+    while True:
+        try:
+            attempt()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(_ASK_AGAIN_S)
