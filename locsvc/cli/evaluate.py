@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ _STANDARD = "-"
     cls=Command,
     examples=_EXAMPLES,
     epilog="Exit codes: 0 done, 2 wrong use, 65 a table cannot be read or has no truth, 66 reference data missing or"
-    " damaged, 78 an output cannot be written, 130 interrupted.",
+    " damaged, 69 a process was killed, 78 an output cannot be written, 130 interrupted.",
 )
 @click.argument(
     "sources", metavar="TABLE...", nargs=-1, required=True, type=click.Path(allow_dash=True, path_type=Path)
@@ -49,6 +50,9 @@ _STANDARD = "-"
     "--keep-calibration", is_flag=True, help="With --folds: the data directory's calibration, not the shipped one."
 )
 @click.option("--calibrate", is_flag=True, help="With --folds: fit the calibration to the rest too; takes its time.")
+@click.option(
+    "--workers", type=click.IntRange(1), help="With --folds: processes, a fold each.  [default: as many as processors]"
+)
 @click.option(
     "--truth-accuracy", metavar="M", type=click.FloatRange(min=0, min_open=True), default=200.0, show_default=True,
     help="Truths that claim to be less accurate are none.",
@@ -77,6 +81,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
     fold_count: int,
     keep_calibration: bool,
     calibrate: bool,
+    workers: int | None,
     truth_accuracy: float,
     claim_ratio: float | None,
     as_json: Path | None,
@@ -105,6 +110,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
         input_format or saved.input_format,
         Terms(session, by, truth_accuracy, claim_ratio),
         None if folds is None else Folding(folds, fold_count, keep_calibration, calibrate),
+        workers or len(os.sched_getaffinity(0)),
     )
     try:
         found = run.evaluate(sources, data, options, tables.progress("calls"))
@@ -150,6 +156,7 @@ def _show(told: dict[str, Any]) -> None:
         words.errors_table(told["strata"]),
         words.coverage_table(told["strata"]),
         words.baselines_table(told["strata"]),
+        words.areas_table(told["strata"]),
     ):
         if rows:
             output.show("", title, output.table(columns, rows, right=range(1, len(columns))))

@@ -208,13 +208,13 @@ def _as_given(table: pa.Table) -> pa.Table:
 
 def _copy(data: Path, own: Path, *, keep_calibration: bool) -> None:
     """A data directory with the same files, linked where that can be, without coverage."""
+    if keep_calibration and (data / CALIBRATION_FILE).exists():
+        shutil.copy(data / CALIBRATION_FILE, own / CALIBRATION_FILE)
     snapshot = current_id(data)
     if snapshot is None:
         return
     shutil.copytree(data / SNAPSHOTS / snapshot, own / SNAPSHOTS / snapshot, copy_function=_linked)
     shutil.copy(data / CURRENT, own / CURRENT)
-    if keep_calibration and (data / CALIBRATION_FILE).exists():
-        shutil.copy(data / CALIBRATION_FILE, own / CALIBRATION_FILE)
     learned = Snapshot.open(own, verify=False).entries(COVERAGE)
     if learned:
         with Draft.begin(own) as draft:

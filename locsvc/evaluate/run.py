@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 import locsvc
 from locsvc.errors import BadData
-from locsvc.evaluate.folds import Folding, fold_numbers, resolver_of_fold
+from locsvc.evaluate.crossing import Held, Rules, crossed
+from locsvc.evaluate.folds import Folding, fold_numbers
 from locsvc.evaluate.judge import Found, Terms, judge
 from locsvc.evaluate.judged import Judged, joined
 from locsvc.evaluate.labels import SESSION_COLUMN
@@ -35,12 +35,13 @@ _SEED = 1
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How tables are read and judged."""
+    """How tables are read and judged; `workers` processes judge folds, which are independent."""
 
     mapping: Mapping[str, str] = field(default_factory=dict)
     input_format: str | None = None
     terms: Terms = field(default_factory=Terms)
     folding: Folding | None = None
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ def evaluate(
         The calibration of the data directory cannot be used.
     DatasetError
         The reference data is missing or damaged.
+    Unavailable
+        A process that judged a fold was killed.
     """
     began_s = time.monotonic()
     options = options or Options()
@@ -160,30 +163,15 @@ def _folded(
 ) -> tuple[Found, dict[str, Any]]:
     """Calls judged fold by fold, each by what the others teach."""
     found, counts = Found(), Counter[str]()
-    held = [[batch for batch, _ in _calls([source]) if len(batch)] for source in sources]
-    numbers = fold_numbers([batch for batches in held for batch in batches], folding, options.terms.session)
-    folds = int(max((int(n.max()) for n in numbers), default=-1)) + 1
-    told: dict[str, Any] = {"by": folding.by, "count": folds, "trained_rows": []}
-    for fold in range(folds):
-        training: list[tuple[pa.Table, npt.NDArray[np.int64]]] = []
-        testing: list[pa.RecordBatch] = []
-        at = 0
-        for batches in held:
-            parts, folds_of_rows = [], []
-            for batch in batches:
-                own = numbers[at] == fold
-                testing.append(batch.filter(pa.array(own)))
-                parts.append(batch.filter(pa.array(~own)))
-                folds_of_rows.append(numbers[at][~own])
-                at += 1
-            if parts:
-                training.append((pa.Table.from_batches(parts), np.concatenate(folds_of_rows)))
-        with resolver_of_fold(training, data, folding, counts) as resolver:
-            told["trained_rows"].append(sum(len(t) for t, _ in training))
-            for batch in testing:
-                if len(batch):
-                    found.add(judge(resolver, batch, options.terms))
-                    found.worst = worst_of(found.worst)
+    tables = [[batch for batch, _ in _calls([source]) if len(batch)] for source in sources]
+    dealt = fold_numbers([batch for batches in tables for batch in batches], folding, options.terms.session)
+    held = Held(tables, dealt)
+    told: dict[str, Any] = {"by": folding.by, "count": held.folds, "trained_rows": []}
+    for done in crossed(held, Rules(data, folding, options.terms), options.workers):
+        found.add(done.found)
+        found.worst = worst_of(found.worst)
+        counts.update(done.counts)
+        told["trained_rows"].append(done.trained_rows)
         if progress is not None:
-            progress(found.calls, (fold + 1) / folds)
+            progress(found.calls, len(told["trained_rows"]) / max(held.folds, 1))
     return found, told | dict(+counts)

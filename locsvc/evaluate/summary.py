@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from locsvc.evaluate.judged import CONFIDENCES, Circles, Judged
+from locsvc.evaluate.judged import CONFIDENCES, DEFAULT, Circles, Judged
 from locsvc.evaluate.labels import CELL, NONE, STRATA
 from locsvc.evaluate.scores import (
     Share,
@@ -28,6 +28,7 @@ PIT_BINS = 20
 # Calls that a stratum needs to be judged by the mark that coverage is within five points.
 ENOUGH_CALLS = 300
 OVER_ALL, WITHIN_STRATA = 0.02, 0.05
+DEFAULT_CONFIDENCE = CONFIDENCES[DEFAULT]
 
 
 def number(value: float) -> float | None:
@@ -81,9 +82,30 @@ def summary_of(judged: Judged) -> dict[str, Any]:
             for shape, held in (("circle", judged.in_circle), ("region", judged.in_region))
         },
         "region_area_m2": number(float(np.median(judged.area_m2))),
+        "circle_area_m2": number(float(np.median(_circle_areas(judged)))),
+        "region_of_circle": number(float(np.median(judged.area_m2 / np.maximum(_circle_areas(judged), 1.0)))),
         "log_score": _mean(judged.log_score),
         "energy_score_m": _mean(judged.energy_m),
     }
+
+
+def _circle_areas(judged: Judged) -> Floats:
+    """Areas of the circles of 90 %, (n,) square metres."""
+    areas: Floats = np.pi * judged.radius_m[DEFAULT] ** 2
+    return areas
+
+
+def _calibrated(circles: Circles) -> dict[str, Any]:
+    """The smallest circles round another locator's places that hold 90 % of these very truths.
+
+    All alike, or its own radii times a factor, whichever is smaller (median area).
+    """
+    alike = float(np.quantile(circles.error_m, DEFAULT_CONFIDENCE))
+    scaled = float(np.quantile(circles.error_m / circles.sigma_m, DEFAULT_CONFIDENCE)) * float(
+        np.median(circles.sigma_m)
+    )
+    radius_m = min(alike, scaled)
+    return {"radius_m": number(radius_m), "area_m2": number(math.pi * radius_m**2)}
 
 
 def circles_summary(circles: Circles, session: Ints) -> dict[str, Any]:
@@ -99,6 +121,7 @@ def circles_summary(circles: Circles, session: Ints) -> dict[str, Any]:
         "sessions": len(np.unique(of)),
         **_errors(own.error_m),
         "radius_m": {"stated": number(float(np.median(own.radius_m)))},
+        "calibrated": _calibrated(own),
         "coverage": {
             "stated": _share(share_of(own.error_m <= own.radius_m, of)),
             "circle": {k: _share(share) for k, share in held.items()},

@@ -181,6 +181,27 @@ def _circle_row(name: str, told: dict[str, Any], stated: str) -> list[str]:
     ]  # fmt: skip
 
 
+def areas_table(strata: list[dict[str, Any]]) -> Table:
+    """How much ground answers name: the region of 90 %, the circle of 90 %, the smallest circles that others need."""
+    columns = ["median area of 90 %", "n", "region", "circle", "region / circle", "that other's circle"]
+    rows = []
+    for r in strata:
+        where = "" if r["by"] == "all" else f", {r['value']} cell"
+        if r["by"] == "all" and r["n"]:
+            rows.append(["locsvc", *_areas(r), NOTHING])
+        for name, told in r.get("baselines", {}).items():
+            rows.append([f"{name}{where}", *_areas(told["ours"]), area(told["calibrated"]["area_m2"])])
+    return "Ground named at 90 %, beside the smallest circle that held 90 % round another way's places", columns, rows
+
+
+def _areas(ours: dict[str, Any]) -> list[str]:
+    ratio = ours["region_of_circle"]
+    return [
+        f"{ours['n']:,}", area(ours["region_area_m2"]), area(ours["circle_area_m2"]),
+        NOTHING if ratio is None else f"{ratio:.2f}",
+    ]  # fmt: skip
+
+
 def lead(told: dict[str, Any]) -> str:
     """What was judged, in a line."""
     first = told["strata"][0]

@@ -30,6 +30,7 @@ def test_tables_and_files(table: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith("80 of 80 calls judged, 80 sessions\n")
     assert "method: wifi" in done.stdout
     assert "claimed" in done.stdout
+    assert "Ground named at 90 %" in done.stdout
     assert all(len(line) <= 140 for line in done.stdout.splitlines())
     told = json.loads(numbers.read_text())
     assert told["judged"] == 80

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from locsvc.evaluate.judged import Circles
 from locsvc.evaluate.scores import (
     gaussian_energy_scores_m,
     gaussian_log_scores,
@@ -14,7 +15,7 @@ from locsvc.evaluate.scores import (
     student_975,
     wilson,
 )
-from locsvc.evaluate.summary import errors_curve, misses_of, number
+from locsvc.evaluate.summary import circles_summary, errors_curve, misses_of, number
 
 
 # Brown, Cai and DasGupta 2001 and statsmodels' proportion_confint(method="wilson").
@@ -118,3 +119,17 @@ def test_misses_are_told_where_there_are_calls_enough() -> None:
         stratum("cell", 400, 0.94),
     ]
     assert [(m["by"], m["n"], m["off"]) for m in misses_of(strata)] == [("radio", 300, -0.06), ("all", 1000, 0.025)]
+
+
+def test_calibrated_circles_are_the_smaller_of_two_kinds(rng: np.random.Generator) -> None:
+    n = 4_000
+    sigma = np.exp(rng.uniform(np.log(20), np.log(2_000), n))
+    error = sigma * np.sqrt(-2 * np.log(rng.random(n)))
+    sessions = np.arange(n)
+    # Radii that say how far off each is, if three times too large: a factor mends them.
+    told = circles_summary(Circles(error, 3 * sigma * 2.146, 3 * sigma), sessions)["calibrated"]
+    assert told["radius_m"] == pytest.approx(2.146 * float(np.median(sigma)), rel=0.05)
+    assert told["area_m2"] == pytest.approx(np.pi * told["radius_m"] ** 2, rel=1e-4)
+    # Radii that say nothing: one for all is smaller.
+    told = circles_summary(Circles(error, rng.permutation(sigma), rng.permutation(sigma)), sessions)["calibrated"]
+    assert told["radius_m"] == pytest.approx(float(np.quantile(error, 0.9)), rel=1e-4)

@@ -152,6 +152,7 @@ def _tables(told: dict[str, Any]) -> str:
         judged_words.coverage_table(told["strata"]),
         judged_words.errors_table(told["strata"]),
         judged_words.baselines_table(told["strata"]),
+        judged_words.areas_table(told["strata"]),
     ):
         if rows:
             found.append(f'<section class="card tables"><h2>{escape(title)}</h2>{table(columns, rows)}</section>')
