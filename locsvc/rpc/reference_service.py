@@ -29,10 +29,16 @@ _Reply = TypeVar("_Reply")
 
 
 class ReferenceService(reference_service_pb2_grpc.ReferenceServiceServicer):
-    """Answers from `reference`, which the server exchanges when a new snapshot is in force."""
+    """Answers from `reference`, which the server exchanges when a new snapshot is in force.
 
-    def __init__(self, reference: Reference | None = None) -> None:
+    `look` hears of each look-up of a number: context, method and number.
+    """
+
+    def __init__(
+        self, reference: Reference | None = None, look: Callable[[Context, str, str], None] | None = None
+    ) -> None:
         self.reference = reference
+        self._look = look
 
     async def _answer(
         self,
@@ -59,7 +65,9 @@ class ReferenceService(reference_service_pb2_grpc.ReferenceServiceServicer):
     async def LookupLine(  # noqa: N802 - the contract's name
         self, request: messages.LookupLineRequest | None, context: Context
     ) -> messages.LookupLineResponse:
-        """The record of a number; who asked and whether there is one goes to the log, the number does not."""
+        """The record of a number; who asked goes to the log and, where there is a journal, to its audit."""
+        if self._look is not None and request is not None:
+            self._look(context, "LookupLine", request.number)
         return await self._answer(_audited(context), request, context, "LookupLine")
 
     async def FindAddresses(  # noqa: N802 - the contract's name

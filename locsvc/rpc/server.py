@@ -14,7 +14,9 @@ from grpc_reflection.v1alpha import reflection
 
 from locsvc.errors import ConfigError
 from locsvc.rpc.batcher import Batcher
-from locsvc.rpc.handlers import add_service, add_unserved
+from locsvc.rpc.call_service import CallService
+from locsvc.rpc.handlers import add_service
+from locsvc.rpc.live_serving import CALL_SERVICE, LiveServing
 from locsvc.rpc.reference_service import ReferenceService
 from locsvc.rpc.services import LocationService
 from locsvc.rpc.serving import Follower, open_resolver, settle, warm
@@ -34,7 +36,7 @@ _LOCATION: ServiceDescriptor = location_service_pb2.DESCRIPTOR.services_by_name[
 _REFERENCE: ServiceDescriptor = reference_service_pb2.DESCRIPTOR.services_by_name["ReferenceService"]
 _CALL: ServiceDescriptor = call_service_pb2.DESCRIPTOR.services_by_name["CallService"]
 
-# Health names that follow the data; CallService stays NOT_SERVING until it has its rooms.
+# Health names that follow the data; CallService follows the journal, and is NOT_SERVING without one.
 SERVED = ("", _LOCATION.full_name, _REFERENCE.full_name)
 DATASETS = ("cells", "lines", "addresses", "areas")
 
@@ -51,7 +53,7 @@ _KEEPALIVE = (
 class LocationServer:
     """A server on one port in this process; `listen`, `load`, then `stop`."""
 
-    def __init__(self, settings: ServerSettings, *, share_port: bool = False) -> None:
+    def __init__(self, settings: ServerSettings, *, share_port: bool = False, keeps_house: bool = True) -> None:
         self._settings = settings.checked()
         self.port = 0
         self.batcher = Batcher(
@@ -61,7 +63,9 @@ class LocationServer:
             max_bulk=settings.max_waiting_batch_calls,
         )
         self._health = health.aio.HealthServicer()
-        self._reference = ReferenceService()
+        self.calls = CallService()
+        self._live = LiveServing(settings, self.batcher, self.calls, self._set_health, keeps_house=keeps_house)
+        self._reference = ReferenceService(look=self.calls.look)
         self._follower: asyncio.Task[None] | None = None
         self._stopped = False
         self.server = grpc.aio.server(
@@ -83,11 +87,11 @@ class LocationServer:
         """
         for name in SERVED:
             await self._health.set(name, _NOT_SERVING)
-        await self._health.set(_CALL.full_name, _NOT_SERVING)
+        await self._health.set(CALL_SERVICE, _NOT_SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
         add_service(self.server, _LOCATION, LocationService(self.batcher))
         add_service(self.server, _REFERENCE, self._reference)
-        add_unserved(self.server, _CALL, "send the whole call to LocationService.ResolveLocation")
+        add_service(self.server, _CALL, self.calls)
         if self._settings.reflects:
             names = (_LOCATION.full_name, _REFERENCE.full_name, _CALL.full_name)
             reflection.enable_server_reflection((*names, "grpc.health.v1.Health", reflection.SERVICE_NAME), self.server)
@@ -122,8 +126,9 @@ class LocationServer:
             make or (lambda: open_resolver(settings.data, require_data=settings.require_data))
         )
         await asyncio.to_thread(warm, resolver)
-        settle()
         self.batcher.resolver = resolver
+        await self._live.start()
+        settle()
         await self._switched(resolver)
         for name in SERVED:
             await self._health.set(name, _SERVING)
@@ -140,6 +145,10 @@ class LocationServer:
             there = getattr(reference, dataset) is not None
             await self._health.set(f"locsvc.reference.{dataset}", _SERVING if there else _NOT_SERVING)
 
+    async def _set_health(self, name: str, serves: bool) -> None:  # noqa: FBT001 - the word of the health service
+        if not self._stopped:
+            await self._health.set(name, _SERVING if serves else _NOT_SERVING)
+
     async def stop(self, *, drain_s: float | None = None) -> None:
         """Drain: NOT_SERVING, time for balancers to turn away, then time for what is under way."""
         if self._stopped:
@@ -152,7 +161,12 @@ class LocationServer:
             self._follower.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._follower
-        await self.server.stop(self._settings.grace_s)
+        # The port is closed to new requests first, so that who watches comes to another server and not back to this.
+        stopping = asyncio.create_task(self.server.stop(self._settings.grace_s))
+        await asyncio.sleep(0)
+        self._live.end_streams()
+        await stopping
+        await self._live.close()
         self.batcher.close()
         log.info("stopped", resolved=self.batcher.resolved)
 
@@ -177,6 +191,7 @@ async def serve_here(
     settings: ServerSettings,
     *,
     share_port: bool = False,
+    keeps_house: bool = True,
     ready: Callable[[int], None] | None = None,
     end: asyncio.Event | None = None,
 ) -> None:
@@ -193,7 +208,7 @@ async def serve_here(
     asked = end or asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
-    server = LocationServer(settings, share_port=share_port)
+    server = LocationServer(settings, share_port=share_port, keeps_house=keeps_house)
     try:
         port = await server.listen()
         loading = asyncio.create_task(server.load())

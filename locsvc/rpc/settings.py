@@ -52,6 +52,18 @@ class ServerSettings:
         Time between two looks at the data directory for a new snapshot.
     log_format
         Logs on stderr as JSON lines or for a person.
+    journal
+        File or URL (`sqlite:///...`, `postgresql://...`) of the journal of live calls; None: no CallService.
+    keep_days
+        Days that ended calls stay in the journal; None keeps all.
+    deadline_s
+        Time from the start of a call to the revision that says what is the best known.
+    fit_radius_m
+        Widest radius that is fit to dispatch, where a client names none.
+    match_window_s
+        Evidence that names only the number belongs to a call that started so long before or after it.
+    arrivals
+        File of arrival times (TOML); None takes the shipped ones.
     """
 
     data: Path | None = None
@@ -72,6 +84,12 @@ class ServerSettings:
     grace_s: float = 10.0
     follow_s: float = 0.5
     log_format: LogFormat = "json"
+    journal: str | None = None
+    keep_days: float | None = None
+    deadline_s: float = 20.0
+    fit_radius_m: float = 50.0
+    match_window_s: float = 300.0
+    arrivals: Path | None = None
 
     @property
     def loopback(self) -> bool:
@@ -97,7 +115,7 @@ class ServerSettings:
             When a number is out of range, TLS is given in part, or an open address has neither TLS nor `insecure`.
         """
         for name, low, high in _RANGES:
-            if not low <= getattr(self, name) <= high:
+            if getattr(self, name) is not None and not low <= getattr(self, name) <= high:
                 msg = f"{name} must be from {low} to {high}, not {getattr(self, name)}"
                 raise ConfigError(msg)
         if (self.certificate is None) != (self.private_key is None):
@@ -125,6 +143,10 @@ _RANGES = (
     ("drain_s", 0.0, 3_600.0),
     ("grace_s", 0.0, 3_600.0),
     ("follow_s", 0.01, 3_600.0),
+    ("keep_days", 0.0, 36_500.0),
+    ("deadline_s", 1.0, 3_600.0),
+    ("fit_radius_m", 1.0, 100_000.0),
+    ("match_window_s", 1.0, 86_400.0),
 )
 
 

@@ -35,14 +35,14 @@ MAX_DETAIL_BYTES = 4_000
 _SHOWN_IN_MESSAGE = 3
 
 
-def status_of(error: LocsvcError) -> status_pb2.Status:
+def status_of(error: LocsvcError, **metadata: str) -> status_pb2.Status:
     """The rich status of an error; of very many violations as many as fit in 4 kB, with their number in the metadata.
 
     >>> status_of(NotFound("no such cell")).code
     5
     """
     meaning = meaning_of(error)
-    reason = error_details_pb2.ErrorInfo(reason=meaning.reason, domain=DOMAIN)
+    reason = error_details_pb2.ErrorInfo(reason=meaning.reason, domain=DOMAIN, metadata=metadata)
     status = status_pb2.Status(code=code_pb2.Code.Value(meaning.grpc_status), message=str(error))
     if isinstance(error, InvalidInput):
         bad, status.message = _bad_request(error)

@@ -69,8 +69,9 @@ def serve(settings: ServerSettings, *, ready: Callable[[int], None] | None = Non
 
 @dataclass(slots=True)
 class _Worker:
-    """One process, and the pipe on which it says its port or its error."""
+    """One process, and the pipe on which it says its port or its error; the first of them keeps house."""
 
+    number: int
     process: SpawnProcess
     pipe: Connection
     started_s: float = field(default_factory=time.monotonic)
@@ -85,7 +86,7 @@ class Workers:
         self._tell = ready
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
-        self._due_s: list[float] = []
+        self._due: list[tuple[float, int]] = []
         self._delay_s = FIRST_DELAY_S
         self._ending = False
         self._wake_in, self._wake_out = self._context.Pipe(duplex=False)
@@ -105,8 +106,8 @@ class Workers:
         """
         with _held_port(self._settings) as port, self._signals():
             self._settings = dataclasses.replace(self._settings, port=port)
-            for _ in range(self._settings.workers):
-                self._spawn()
+            for number in range(self._settings.workers):
+                self._spawn(number)
             try:
                 self._watch(port)
             finally:
@@ -129,21 +130,21 @@ class Workers:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _spawn(self) -> None:
+    def _spawn(self, number: int) -> None:
         ours, theirs = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_work, args=(self._settings, theirs), name="locsvc-worker")
+        process = self._context.Process(target=_work, args=(self._settings, theirs, number == 0), name="locsvc-worker")
         process.start()
         theirs.close()
-        self._workers.append(_Worker(process, ours))
+        self._workers.append(_Worker(number, process, ours))
 
     def _watch(self, port: int) -> None:
         told = False
         while not self._ending:
             now_s = time.monotonic()
-            for due_s in [t for t in self._due_s if t <= now_s]:
-                self._due_s.remove(due_s)
-                self._spawn()
-            timeout_s = max(0.0, min(self._due_s) - now_s) if self._due_s else None
+            for due_s, number in [due for due in self._due if due[0] <= now_s]:
+                self._due.remove((due_s, number))
+                self._spawn(number)
+            timeout_s = max(0.0, min(self._due)[0] - now_s) if self._due else None
             pipes = [w.pipe for w in self._workers if not w.ready]
             wait([self._wake_in, *pipes, *(w.process.sentinel for w in self._workers)], timeout_s)
             for worker in list(self._workers):
@@ -175,7 +176,7 @@ class Workers:
             raise Unavailable(msg)
         lived_s = time.monotonic() - worker.started_s
         self._delay_s = FIRST_DELAY_S if lived_s > CALM_S else min(2 * self._delay_s, LONGEST_DELAY_S)
-        self._due_s.append(time.monotonic() + self._delay_s)
+        self._due.append((time.monotonic() + self._delay_s, worker.number))
         log.error("worker_died", exit_code=worker.process.exitcode, remedy="it is started again")
 
     def _end(self) -> None:
@@ -224,17 +225,17 @@ def _bound(host: str, port: int) -> socket.socket:
     return held
 
 
-def _work(settings: ServerSettings, pipe: Connection) -> None:
+def _work(settings: ServerSettings, pipe: Connection, keeps_house: bool) -> None:  # noqa: FBT001 - from the supervisor only
     """The life of a worker process."""
     logs.configure(settings.log_format)
     try:
-        asyncio.run(_serve_as_worker(settings, pipe))
+        asyncio.run(_serve_as_worker(settings, pipe, keeps_house=keeps_house))
     except LocsvcError as error:
         pipe.send(error)
         sys.exit(meaning_of(error).exit_code)
 
 
-async def _serve_as_worker(settings: ServerSettings, pipe: Connection) -> None:
+async def _serve_as_worker(settings: ServerSettings, pipe: Connection, *, keeps_house: bool) -> None:
     end = asyncio.Event()
     parent = multiprocessing.parent_process()
     loop = asyncio.get_running_loop()
@@ -247,4 +248,4 @@ async def _serve_as_worker(settings: ServerSettings, pipe: Connection) -> None:
             end.set()
 
         loop.add_reader(sentinel, orphaned)
-    await serve_here(settings, share_port=True, ready=pipe.send, end=end)
+    await serve_here(settings, share_port=True, keeps_house=keeps_house, ready=pipe.send, end=end)

@@ -301,6 +301,29 @@ def _evidence(message: call_pb2.Evidence, out: Violations) -> model.Evidence:
     return model.Evidence(content, evidence_id, provider, observed_at)
 
 
+def read_evidence(message: call_pb2.Evidence, out: Violations, prefix: str) -> model.Evidence:
+    """One piece of evidence; `prefix` is its path, such as `evidence[0].`."""
+    before = len(out)
+    piece = _evidence(message, out)
+    if len(out) != before:
+        put_under(out, before, prefix)
+    return piece
+
+
+def read_name(name: str, out: Violations, field: str) -> str:
+    """A name of at most 128 characters."""
+    if len(name) > _MAX_NAME:
+        add(out, field, _NAME)
+    return name
+
+
+def read_number(number: str, out: Violations, field: str) -> str:
+    """An E.164 number, or nothing."""
+    if number and not _E164.fullmatch(number):
+        add(out, field, _NUMBER)
+    return number
+
+
 def read_call(message: call_pb2.Call, out: Violations) -> model.Call:
     """The call; paths of violations begin below the call, such as `evidence[0].device_report.confidence`."""
     call_id = message.call_id

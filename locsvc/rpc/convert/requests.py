@@ -27,7 +27,8 @@ class Question:
     with_trace: bool = False
 
 
-def _confidence(asked: float, out: Violations) -> float:
+def read_confidence(asked: float, out: Violations) -> float:
+    """The confidence that is asked for; absent means 0.9."""
     # An absent field reads as 0; NaN compares false and is a violation.
     if asked == 0.0:
         return limits.DEFAULT_CONFIDENCE
@@ -47,7 +48,7 @@ def read_resolve(request: messages.ResolveLocationRequest) -> Question:
     out: Violations = []
     if not request.HasField("call"):
         add(out, "call", "is required; send a call, which may be without evidence")
-    confidence = _confidence(request.confidence, out)
+    confidence = read_confidence(request.confidence, out)
     as_of = read_time(request.as_of, out, "as_of") if request.HasField("as_of") else None
     before = len(out)
     call = read_call(request.call, out)
@@ -68,7 +69,7 @@ def read_batch(request: messages.BatchResolveLocationsRequest) -> tuple[float, f
     out: Violations = []
     if not 1 <= len(request.calls) <= limits.MAX_BATCH_CALLS:
         add(out, "calls", "must have 1 to 1,000 calls; send several batches for more")
-    confidence = _confidence(request.confidence, out)
+    confidence = read_confidence(request.confidence, out)
     as_of = read_time(request.as_of, out, "as_of") if request.HasField("as_of") else None
     if out:
         raise InvalidInput(out)
