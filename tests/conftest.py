@@ -18,9 +18,13 @@ from locsvc.reference.lines import import_lines
 from locsvc.reference.snapshot import Draft
 from locsvc.reference.store import Reference
 from locsvc.resolver import Resolver
+from tests.postgres import postgres
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+# Fixtures that live elsewhere.
+__all__ = ["postgres"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SEED_VARIABLE = "LOCSVC_TEST_SEED"
