@@ -1,0 +1,1 @@
+"""Calls played in real time against a server process of its own, or one that runs."""
