@@ -140,6 +140,32 @@ def _contributed(contributions: Sequence[Contribution], messages_of: dict[str, s
                 yield _FIX_OF_FORMAT.get(messages_of[message], HANDSET)
 
 
+def placed(evidence: Sequence[Evidence], contributions: Sequence[Contribution]) -> set[str]:
+    """The sources of which some of these pieces became a place in the estimate with these contributions."""
+    pieces = {piece.evidence_id: piece for piece in evidence}
+    found: set[str] = set()
+    for each in contributions:
+        if each.distance_m is None or each.reason in _NO_RECORD:
+            continue
+        if each.kind is EvidenceKind.CELL_SCAN:
+            found.add(SERVING_CELL)
+        elif each.kind is EvidenceKind.LINE_LOOKUP:
+            found.add(LINE)
+        else:
+            name = message_of(each.evidence_id, pieces)
+            source = None if name is None else _fix_of(pieces[name])
+            found.update(() if source is None else (source,))
+    return found
+
+
+def _fix_of(piece: Evidence) -> str | None:
+    """Whose word a place in this piece is."""
+    content = piece.content
+    if isinstance(content, DeviceReport) and content.raw is not None:
+        return _FIX_OF_FORMAT.get(content.raw.format, HANDSET)
+    return source_of(piece)
+
+
 def message_of(name: str, messages_of: Collection[str]) -> str | None:
     """The message that a piece of this name was found in: messages of several pieces give them its name and a part.
 
