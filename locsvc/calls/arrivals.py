@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Sources are told within this time after the start of a call, seconds; what comes later is not looked for.
 LONGEST_S: Final = 120.0
 _FARTHEST_M: Final = 20_100_000.0
-_RADIUS_STEP: Final = math.log(1.1)
+_RADIUS_STEP: Final = math.log(7 / 6)
 _REMEDY: Final = "the shipped locsvc/calls/arrivals.toml is the pattern"
 
 
@@ -55,10 +55,10 @@ class SourceArrivals:
 
 
 class RadiusTable(NamedTuple):
-    """For each of some radii (as logarithms, ascending) the share of a source's places that are at most as wide."""
+    """For each source the share of its places that are at most as wide as some radii (as logarithms, ascending)."""
 
     logs: tuple[float, ...]
-    shares: Mapping[str, tuple[float, ...]]
+    shares: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,12 @@ class Arrivals:
 
     @cached_property
     def radii(self) -> RadiusTable:
-        """Radii from the narrowest to the widest of all sources, each a tenth wider than the one before."""
+        """Radii from the narrowest to the widest of all sources, each a sixth wider than the one before."""
         low = min(each.log_radius.values[0] for each in self.sources)
         high = max(each.log_radius.values[-1] for each in self.sources)
         steps = max(1, math.ceil((high - low) / _RADIUS_STEP))
         logs = tuple(low + (high - low) * i / steps for i in range(steps + 1))
-        shares = {each.source: tuple(each.log_radius.share_below(log) for log in logs) for each in self.sources}
-        return RadiusTable(logs, shares)
+        return RadiusTable(logs, tuple(tuple(s.log_radius.share_below(log) for log in logs) for s in self.sources))
 
     def to_toml(self) -> str:
         """The same as a file that `read` takes; `origin` says what it was learned from."""

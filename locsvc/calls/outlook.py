@@ -38,6 +38,7 @@ HORIZONS_S: Final = (5.0, 10.0, 20.0)
 BETTER: Final = 0.7
 # Chances below this are not worth a line.
 LEAST_CHANCE: Final = 0.005
+_PLACES: Final = {source: place for place, source in enumerate(SOURCES)}
 # Kinds of call that are less probable than this are not reckoned with.
 _LEAST_WEIGHT: Final = 1e-6
 # What has happened was not impossible, whatever the file says.
@@ -91,6 +92,13 @@ class Outlook:
     deadline_at: float
     awaited: tuple[Awaited, ...]
     prospects: tuple[Prospect, ...]
+
+
+# For each kind of call that is reckoned with, its probability, and a b of some sources.
+_OfKinds = list[tuple[float, tuple[float, ...]]]
+
+
+_NO_PROSPECTS: Final = tuple(Prospect(within_s, 0.0, None) for within_s in HORIZONS_S)
 
 
 class _Silent(NamedTuple):
@@ -231,6 +239,8 @@ def _prospects(
     wanted = math.inf if radius_m is None else math.log(max(BETTER * radius_m / wider, 1e-9))
     # Sources whose places are never narrow enough bring nothing.
     able = [each for each in silent if each.known.log_radius.values[0] < wanted]
+    if not able:
+        return _NO_PROSPECTS
     return tuple(_prospect(able, weights, elapsed_s, within_s, wanted, wider, radii) for within_s in HORIZONS_S)
 
 
@@ -245,46 +255,47 @@ def _prospect(
 ) -> Prospect:
     """What one horizon may bring; `wanted` is the logarithm of the widest radius that is better, at 0.9."""
     until_s = elapsed_s + within_s
-    # a b of each kind, G at the radius that is wanted and in the table.
-    speaks, narrow, tables = [], [], []
+    # Of each source that may speak by then: a b by kind, its place in the table, G at the radius that is wanted.
+    speaks, places, narrow = [], [], []
     for known, come, kinds in able:
         comes = known.time_s.share_below(until_s) - come
         if comes > 0.0:
-            speaks.append([s * comes / left * b if s else 0.0 for s, left, b in kinds])
+            speaks.append([share * comes / left * placed if share else 0.0 for share, left, placed in kinds])
+            places.append(_PLACES[known.source])
             narrow.append(known.log_radius.share_below(wanted))
-            tables.append(radii.shares[known.source])
     if not speaks:
         return Prospect(within_s, 0.0, None)
-    chance = _chance(speaks, narrow, weights)
+    of_kinds = list(zip(weights, zip(*speaks, strict=True), strict=True))
+    chance = _chance(of_kinds, narrow)
     if chance < LEAST_CHANCE:
         return Prospect(within_s, chance, None)
-    radius = _halfway(speaks, tables, weights, 0.5 * chance, radii)
-    return Prospect(within_s, chance, math.exp(min(radius, wanted)) * wider)
+    log_radius = _halfway(of_kinds, places, 0.5 * chance, radii)
+    return Prospect(within_s, chance, math.exp(min(log_radius, wanted)) * wider)
 
 
-def _chance(speaks: list[list[float]], narrow: Sequence[float], weights: list[float]) -> float:
+def _chance(of_kinds: _OfKinds, narrow: Sequence[float]) -> float:
     """The probability that a place comes that is narrow enough: 1 - sum_k w_k prod_j (1 - a_kj b_kj G_j)."""
     chance = 1.0
-    for kind, weight in enumerate(weights):
+    for weight, speaks in of_kinds:
         none = weight
-        for j, each in enumerate(speaks):
-            none *= 1.0 - each[kind] * narrow[j]
+        for a, g in zip(speaks, narrow):  # noqa: B905 - equally long, and on the path of every answer
+            none *= 1.0 - a * g
         chance -= none
-    return max(0.0, chance)
+    # A probability of nothing is nothing, however it is rounded.
+    return chance if chance > 1e-12 else 0.0
 
 
-def _halfway(
-    speaks: list[list[float]], tables: list[tuple[float, ...]], weights: list[float], half: float, radii: RadiusTable
-) -> float:
+def _halfway(of_kinds: _OfKinds, places: list[int], half: float, radii: RadiusTable) -> float:
     """The logarithm of the radius for which `_chance` is `half`, between two of the table."""
-    low, high = 0, len(radii.logs) - 1
-    below, above = 0.0, 1.0
+    logs, shares = radii
+    tables = [shares[place] for place in places]
+    low, high = 0, len(logs) - 1
+    below, above = 0.0, 2.0 * half
     while high - low > 1:
         middle = (low + high) >> 1
-        chance = _chance(speaks, [table[middle] for table in tables], weights)
+        chance = _chance(of_kinds, [table[middle] for table in tables])
         if chance < half:
             low, below = middle, chance
         else:
             high, above = middle, chance
-    reached = (half - below) / (above - below) if above > below else 1.0
-    return radii.logs[low] + min(1.0, reached) * (radii.logs[high] - radii.logs[low])
+    return logs[low] + min(1.0, (half - below) / (above - below)) * (logs[high] - logs[low])
