@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from locsvc.formats import messages
 from locsvc.formats.reading import Unreadable
@@ -18,7 +18,7 @@ from locsvc.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from locsvc.model import Contribution, Evidence, RawMessage
 
@@ -51,6 +51,8 @@ _OF_METHOD: Final = {
     # A place that a person entered is no source to wait for.
     PositioningMethod.MANUAL: None,
 }
+_CELL_SCAN: Final = EvidenceKind.CELL_SCAN
+_LINE_LOOKUP: Final = EvidenceKind.LINE_LOOKUP
 # Look-ups of the calling number that found no record: a line database elsewhere may still have one.
 _NO_RECORD: Final = frozenset({Reason.UNKNOWN_LINE, Reason.DATASET_MISSING})
 # Name under which the resolver tells of the look-up of the calling number that nobody asked for; not imported from its
@@ -111,33 +113,37 @@ def spoken(evidence: Sequence[Evidence], contributions: Sequence[Contribution]) 
     contributions
         Of an estimate from it: they tell what was found in messages, and whether the calling number has a record.
     """
-    said: set[str] = set()
-    messages_of: dict[str, str] = {}
+    said: set[str | None] = set()
+    mixed: dict[str, str] = {}
     for piece in evidence:
         content = piece.content
-        if type(content) is DeviceReport and content.raw is not None:
-            messages_of[piece.evidence_id] = content.raw.format
-            if content.raw.format in _MIXED:
-                continue
-        source = source_of(piece)
-        if source is not None:
-            said.add(source)
+        if type(content) is CellScan:
+            said.add(SERVING_CELL)
+        elif type(content) is DeviceReport and content.raw is not None and content.raw.format in _MIXED:
+            mixed[piece.evidence_id] = content.raw.format
+        else:
+            said.add(source_of(piece))
+    said.discard(None)
     if len(said) < len(SOURCES):
-        said.update(_contributed(contributions, messages_of))
-    return said
+        said.update(_contributed(contributions, mixed))
+    return cast("set[str]", said)
 
 
-def _contributed(contributions: Sequence[Contribution], messages_of: dict[str, str]) -> Iterator[str]:
+def _contributed(contributions: Sequence[Contribution], mixed: dict[str, str]) -> set[str]:
+    """Who spoke by what became of the evidence; `mixed` are the formats of messages that hold now this, now that."""
+    found: set[str] = set()
     for each in contributions:
-        if each.kind is EvidenceKind.CELL_SCAN:
-            yield SERVING_CELL
-        elif each.kind is EvidenceKind.LINE_LOOKUP:
+        kind = each.kind
+        if kind is _CELL_SCAN:
+            found.add(SERVING_CELL)
+        elif kind is _LINE_LOOKUP:
             if each.reason not in _NO_RECORD:
-                yield LINE
-        elif messages_of:
-            message = message_of(each.evidence_id, messages_of)
+                found.add(LINE)
+        elif mixed:
+            message = message_of(each.evidence_id, mixed)
             if message is not None:
-                yield _FIX_OF_FORMAT.get(messages_of[message], HANDSET)
+                found.add(_FIX_OF_FORMAT.get(mixed[message], HANDSET))
+    return found
 
 
 def placed(evidence: Sequence[Evidence], contributions: Sequence[Contribution]) -> set[str]:
@@ -147,9 +153,9 @@ def placed(evidence: Sequence[Evidence], contributions: Sequence[Contribution]) 
     for each in contributions:
         if each.distance_m is None or each.reason in _NO_RECORD:
             continue
-        if each.kind is EvidenceKind.CELL_SCAN:
+        if each.kind is _CELL_SCAN:
             found.add(SERVING_CELL)
-        elif each.kind is EvidenceKind.LINE_LOOKUP:
+        elif each.kind is _LINE_LOOKUP:
             found.add(LINE)
         else:
             name = message_of(each.evidence_id, pieces)
@@ -202,7 +208,7 @@ def line_says(evidence: Sequence[Evidence], contributions: Sequence[Contribution
 
 
 def _is_placed_line(each: Contribution) -> bool:
-    if each.kind is not EvidenceKind.LINE_LOOKUP or each.distance_m is None:
+    if each.kind is not _LINE_LOOKUP or each.distance_m is None:
         return False
     return each.reason is not Reason.NOMADIC_LINE and each.reason not in _NO_RECORD
 
