@@ -1,0 +1,713 @@
+"""Live calls over a real connection, on a real journal: what is told to whom, in order, once, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from locsvc.calls.considered import call_at, with_warnings
+from locsvc.calls.journal import Journal
+from locsvc.reference.store import Reference
+from locsvc.resolver import Resolver
+from locsvc.rpc.convert.replies import read_estimate
+from locsvc.rpc.server import LocationServer
+from locsvc.rpc.settings import ServerSettings
+from locsvc.v1 import call_pb2, estimate_pb2, reference_service_pb2
+from locsvc.v1 import call_service_pb2 as messages
+from tests.rpc.test_service import details, failure
+from tests.rpc.watching import NUMBER, Caller, adding, fix
+
+Running = Any
+Start = Callable[..., Awaitable[Any]]
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+T = TypeVar("T")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "calls.sqlite"
+
+
+@pytest.fixture
+async def live(start: Start, imported_town: Path, journal: Path) -> Running:
+    """A server of the town with a journal."""
+    return await start(ServerSettings(data=imported_town, journal=str(journal)))
+
+
+@pytest.fixture
+def caller(live: Running) -> Caller:
+    return Caller(live.channel)
+
+
+@asynccontextmanager
+async def read(journal: Path) -> AsyncIterator[Journal]:
+    """The journal as another process sees it."""
+    opened = await asyncio.to_thread(Journal.open, journal)
+    try:
+        yield opened
+    finally:
+        await asyncio.to_thread(opened.close)
+
+
+# What is told
+
+
+async def test_each_change_is_told_with_what_made_it(caller: Caller) -> None:
+    seen = caller.watch("c-1", calling_number=NUMBER)
+    first = await seen.revision(1)
+    assert (first.kind, list(first.evidence_ids)) == (messages.CHANGE_KIND_OPENED, [])
+    assert first.estimate.outcome != estimate_pb2.OUTCOME_UNSPECIFIED
+    kept = await caller.add(fix("gps", radius_m=20.0), fix(radius_m=400.0), call_id="c-1")
+    assert (kept.call_id, kept.added, kept.duplicates, kept.revision) == ("c-1", 2, 0, 2)
+    assert kept.evidence_ids[0] == "gps"
+    assert kept.evidence_ids[1]
+    told = await seen.revision(2)
+    assert (told.kind, list(told.evidence_ids)) == (messages.CHANGE_KIND_EVIDENCE, list(kept.evidence_ids))
+    assert "device report gps" in told.change
+    assert told.estimate.outcome == estimate_pb2.OUTCOME_LOCATED
+    assert told.estimate.radius_m < first.estimate.radius_m
+    assert {c.evidence_id for c in told.estimate.contributions} >= set(kept.evidence_ids)
+    assert told.estimate.estimated_at == told.changed_at, "an estimate is for the time of its revision"
+    assert told.outlook.elapsed_s >= 0.0
+    assert not told.provisional
+    last = await caller.end("c-1")
+    await seen.end()
+    assert seen.error is None
+    assert seen.revisions == [1, 2, 3]
+    assert seen.updates[-1].kind == messages.CHANGE_KIND_ENDED
+    assert last.estimate == seen.updates[-1].estimate
+
+
+async def test_a_watcher_gets_the_confidence_and_the_radius_that_it_asks_for(caller: Caller) -> None:
+    await caller.add(fix(radius_m=30.0), call_id="c-1")
+    wide = await caller.watch("c-1", confidence=0.99, fit_radius_m=50_000.0).revision(1)
+    usual = await caller.watch("c-1").revision(1)
+    tight = await caller.watch("c-1", fit_radius_m=1.0).revision(1)
+    assert (wide.estimate.confidence, usual.estimate.confidence) == (0.99, 0.9)
+    assert wide.estimate.radius_m > usual.estimate.radius_m
+    assert wide.outlook.fit_to_dispatch
+    assert (wide.outlook.fit_radius_m, usual.outlook.fit_radius_m, tight.outlook.fit_radius_m) == (50_000.0, 50.0, 1.0)
+    assert not tight.outlook.fit_to_dispatch
+    assert tight.outlook.unfit_because
+
+
+async def test_a_late_watcher_gets_one_message_with_all_that_came_before(caller: Caller) -> None:
+    for name in "abc":
+        await caller.add(fix(name, north=0.001 * ord(name)), call_id="c-1")
+    seen = caller.watch("c-1")
+    told = await seen.revision(3)
+    assert seen.revisions == [3]
+    assert list(told.evidence_ids) == ["a", "b", "c"]
+
+
+async def test_it_resumes_from_a_revision(caller: Caller) -> None:
+    for name in "abc":
+        await caller.add(fix(name, north=0.001 * ord(name)), call_id="c-1")
+    told = await caller.watch("c-1", after_revision=2).revision(3)
+    assert list(told.evidence_ids) == ["c"]
+    up_to_date = caller.watch("c-1", after_revision=3, heartbeat_s=0.1)
+    await up_to_date.until(lambda seen: len(seen.heartbeats) >= 2)
+    assert not up_to_date.updates
+    beat = up_to_date.heartbeats[0]
+    assert (beat.revision, beat.kind, beat.change, beat.HasField("estimate")) == (3, 0, "", False)
+    await caller.add(fix("d"), call_id="c-1")
+    assert list((await up_to_date.revision(4)).evidence_ids) == ["d"]
+
+
+async def test_revisions_rise_and_no_piece_is_told_twice_or_never(caller: Caller) -> None:
+    watchers = [caller.watch("c-1", confidence=c) for c in (0.5, 0.9, 0.9, 0.99)]
+    await watchers[0].revision(1)
+    names = [f"p{i}" for i in range(60)]
+    kept = await asyncio.gather(*(caller.add(fix(n, north=1e-5 * i), call_id="c-1") for i, n in enumerate(names)))
+    assert sorted(k.revision for k in kept) == list(range(2, 62))
+    await caller.end("c-1")
+    for seen in watchers:
+        await seen.end()
+        assert seen.revisions == sorted(set(seen.revisions))
+        assert seen.revisions[-1] == 62
+        assert sorted(seen.evidence_ids) == sorted(names)
+
+
+async def test_estimates_are_those_of_the_evidence_up_to_their_revision(
+    caller: Caller, journal: Path, imported_town: Path
+) -> None:
+    seen = caller.watch("c-1", calling_number=NUMBER)
+    for i in range(4):
+        await seen.revision(i + 1)
+        await caller.add(fix(north=1e-4 * i, radius_m=300.0 / (i + 1)), call_id="c-1")
+    await seen.revision(5)
+    await caller.end("c-1")
+    await seen.end()
+    town = Resolver(Reference.open(imported_town))
+    async with read(journal) as opened:
+        record = opened.record("c-1")
+        assert record is not None
+        for update in seen.updates:
+            call, warnings = call_at(record, update.revision)
+            at = record.changes[update.revision - 1].at
+            (estimate,) = town.resolve([call], as_of=[at])
+            assert read_estimate(update.estimate) == with_warnings(estimate, warnings)
+        answer = await caller.get("c-1")
+        assert list(answer.estimate_revisions) == seen.revisions
+        assert list(answer.estimates) == [u.estimate for u in seen.updates]
+
+
+# By number
+
+
+async def test_evidence_that_comes_before_its_call_is_found_when_it_comes(caller: Caller) -> None:
+    early = await caller.add(fix("aml"), number=NUMBER)
+    assert (early.call_id, early.added, early.revision) == ("", 1, 0)
+    seen = caller.watch("c-1", calling_number=NUMBER)
+    told = await seen.until(lambda s: "aml" in s.evidence_ids)
+    last = told.kept[-1]
+    assert last.kind == messages.CHANGE_KIND_MATCHED
+    assert "before the call" in last.change
+    assert last.estimate.outcome == estimate_pb2.OUTCOME_LOCATED
+    again = await caller.add(fix("aml"), number=NUMBER)
+    assert (again.call_id, again.added, again.duplicates) == ("c-1", 0, 1)
+
+
+async def test_evidence_by_number_finds_its_call(caller: Caller) -> None:
+    await caller.add(fix("cell", radius_m=2_000.0), call_id="c-1", number=NUMBER)
+    seen = caller.watch("c-1")
+    before = await seen.revision(1)
+    kept = await caller.add(fix("aml", radius_m=15.0), number=NUMBER)
+    assert (kept.call_id, kept.revision) == ("c-1", 2)
+    assert (await seen.revision(2)).estimate.radius_m < before.estimate.radius_m
+    other = await caller.add(fix("aml"), number="+441632960002")
+    assert other.call_id == ""
+
+
+async def test_a_call_that_gets_its_number_later_finds_what_waits(caller: Caller) -> None:
+    seen = caller.watch("c-1")
+    await seen.revision(1)
+    await caller.add(fix("aml"), number=NUMBER)
+    numbered = caller.watch("c-1", calling_number=NUMBER)
+    for watcher in (seen, numbered):
+        await watcher.until(lambda s: "aml" in s.evidence_ids)
+    assert (await caller.get("c-1")).call.calling_number == NUMBER
+
+
+async def test_a_raw_message_finds_its_call_by_number_and_counts(caller: Caller) -> None:
+    await caller.add(fix("cell", radius_m=5_000.0), call_id="c-1", number=NUMBER)
+    seen = caller.watch("c-1")
+    before = await seen.revision(1)
+    text = time.strftime(
+        'A"ML=1;lt=+54.97710;lg=+2.57130;rd=12;top=%Y%m%d%H%M%S;lc=90;pm=G;si=001010123456789;ei=352099001761481;'
+        "mcc=001;mnc=01;ml=128",
+        time.gmtime(),
+    )
+    piece = call_pb2.Evidence()
+    piece.device_report.raw.format = "aml"
+    piece.device_report.raw.bytes = text.encode()
+    kept = await caller.add(piece, number=NUMBER)
+    assert kept.call_id == "c-1"
+    told = await seen.revision(2)
+    assert "aml message" in told.change
+    assert told.estimate.radius_m < before.estimate.radius_m / 10
+
+
+async def test_a_storm_of_one_number_is_one_call(caller: Caller) -> None:
+    await caller.add(fix("first"), call_id="c-1", number=NUMBER)
+    seen = caller.watch("c-1")
+    count = 300
+    kept = await asyncio.gather(*(caller.add(fix(f"s{i}", north=1e-6 * (i + 1)), number=NUMBER) for i in range(count)))
+    assert {k.call_id for k in kept} == {"c-1"}
+    assert sorted(k.revision for k in kept) == list(range(2, count + 2))
+    await seen.revision(count + 1)
+    assert sorted(seen.evidence_ids) == sorted(["first", *(f"s{i}" for i in range(count))])
+
+
+# Repeats
+
+
+async def test_a_piece_with_a_known_name_is_ignored(caller: Caller) -> None:
+    first = await caller.add(fix("gps"), call_id="c-1")
+    again = await caller.add(fix("gps", north=0.5), fix("new", north=0.001), call_id="c-1")
+    assert (again.added, again.duplicates, again.revision) == (1, 1, first.revision + 1)
+    third = await caller.add(fix("gps"), call_id="c-1")
+    assert (third.added, third.duplicates, third.revision) == (0, 1, again.revision)
+    answer = await caller.get("c-1")
+    assert [e.evidence_id for e in answer.call.evidence] == ["gps", "new"]
+    assert answer.call.evidence[0].device_report == fix().device_report
+
+
+async def test_a_piece_that_says_the_same_is_a_repeat_under_the_name_it_has(caller: Caller) -> None:
+    at = time.time() - 1.0
+    first = await caller.add(fix(at=at), call_id="c-1")
+    again = await caller.add(fix(at=at), fix("other-name", at=at), call_id="c-1")
+    assert (again.added, again.duplicates, again.revision) == (0, 2, first.revision)
+    assert set(again.evidence_ids) == set(first.evidence_ids)
+
+
+async def test_the_same_request_many_times_at_once_is_kept_once(caller: Caller) -> None:
+    at = time.time()
+    kept = await asyncio.gather(
+        *(caller.add(fix("gps", at=at), fix(at=at, north=0.01), call_id="c-1") for _ in range(20))
+    )
+    assert sum(k.added for k in kept) == 2
+    assert sum(k.duplicates for k in kept) == 38
+    assert len({tuple(k.evidence_ids) for k in kept}) == 1
+    assert len((await caller.get("c-1")).changes) == 1
+
+
+# The deadline
+
+
+async def test_at_the_deadline_a_revision_says_the_best_known(start: Start, journal: Path) -> None:
+    first = await start(ServerSettings(journal=str(journal), deadline_s=1.0))
+    second = await start(ServerSettings(journal=str(journal), deadline_s=1.0))
+    caller, other = Caller(first.channel), Caller(second.channel)
+    await caller.add(fix("gps"), call_id="c-1")
+    watchers = [caller.watch("c-1"), other.watch("c-1"), caller.watch("silent")]
+    for seen in watchers:
+        await seen.until(lambda s: any(u.kind == messages.CHANGE_KIND_DEADLINE for u in s.updates))
+        told = seen.updates[-1]
+        assert told.revision == 2
+        assert "deadline" in told.change
+        assert 1.0 <= told.outlook.elapsed_s < 1.5
+        assert told.changed_at.ToMicroseconds() >= told.outlook.deadline_at.ToMicroseconds()
+    assert watchers[2].updates[-1].estimate.outcome == estimate_pb2.OUTCOME_NO_LOCATION
+    await asyncio.sleep(0.2)
+    assert [c.kind for c in (await caller.get("c-1")).changes] == [
+        messages.CHANGE_KIND_EVIDENCE,
+        messages.CHANGE_KIND_DEADLINE,
+    ], "told once, though two servers had the call"
+
+
+async def test_a_deadline_that_was_missed_is_told_at_the_next_start(start: Start, journal: Path) -> None:
+    first = await start(ServerSettings(journal=str(journal), deadline_s=1.0))
+    caller = Caller(first.channel)
+    await caller.add(fix("gps"), call_id="c-1")
+    await caller.add(fix("gps"), call_id="ended")
+    await caller.end("ended")
+    await first.server.stop()
+    await asyncio.sleep(1.2)
+    second = Caller((await start(ServerSettings(journal=str(journal), deadline_s=1.0))).channel)
+    await wait_until(lambda: second.get("c-1"), lambda call: len(call.changes) == 2)
+    assert (await second.get("c-1")).changes[-1].kind == messages.CHANGE_KIND_DEADLINE
+    assert [c.kind for c in (await second.get("ended")).changes][-1] == messages.CHANGE_KIND_ENDED
+
+
+async def wait_until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool], seconds: float = 20.0) -> T:
+    end_s = time.monotonic() + seconds
+    while not holds(answer := await ask()):
+        assert time.monotonic() < end_s, "it did not come about"
+        await asyncio.sleep(0.02)
+    return answer
+
+
+# Reading and ending
+
+
+async def test_get_call_gives_all_that_arrived_and_every_estimate(caller: Caller) -> None:
+    started_at = time.time() - 3.0
+    await caller.add(fix("a"), call_id="c-1", number=NUMBER, started_at=started_at)
+    await caller.add(fix("b", north=0.001), call_id="c-1")
+    ended = await caller.end("c-1")
+    answer = await caller.get("c-1")
+    assert (answer.call.call_id, answer.call.calling_number) == ("c-1", NUMBER)
+    assert answer.call.started_at.ToMicroseconds() == round(started_at * 1e6)
+    assert [e.evidence_id for e in answer.call.evidence] == ["a", "b"]
+    assert [c.revision for c in answer.changes] == [1, 2, 3]
+    assert [list(c.evidence_ids) for c in answer.changes] == [["a"], ["b"], []]
+    assert answer.changes[2].kind == messages.CHANGE_KIND_ENDED
+    assert answer.ended_at == answer.changes[2].changed_at
+    assert answer.estimate_revisions[-1] == 3
+    assert answer.estimates[-1] == ended.estimate
+
+
+async def test_evidence_after_the_end_makes_a_revision_and_the_call_stays_ended(caller: Caller) -> None:
+    await caller.add(fix("a"), call_id="c-1")
+    first = await caller.end("c-1")
+    again = await caller.end("c-1")
+    assert again.estimate == first.estimate
+    kept = await caller.add(fix("b", north=0.001), call_id="c-1")
+    assert (kept.added, kept.revision) == (1, 3)
+    seen = await caller.watch("c-1", after_revision=1).end()
+    assert seen.error is None
+    assert seen.revisions == [3]
+    assert seen.updates[0].kind == messages.CHANGE_KIND_ENDED
+    assert seen.evidence_ids == ["b"]
+    over = await caller.watch("c-1", after_revision=3).end()
+    assert (over.error, over.updates) == (None, [])
+    assert (await caller.get("c-1")).HasField("ended_at")
+
+
+async def test_unknown_calls_are_not_found(caller: Caller) -> None:
+    for answer in (caller.get("nobody"), caller.end("nobody")):
+        error = await failure(answer)
+        assert error.code() is grpc.StatusCode.NOT_FOUND
+        assert details(error)["ErrorInfo"].reason == "NOT_FOUND"
+
+
+def evidence_with_faults() -> Message:
+    request = adding(fix("x" * 129), fix("ok"), call_id="c" * 129, number="0123", started_at=1.0)
+    request.evidence[1].device_report.confidence = 68.0
+    request.started_at.nanos = -1
+    return request
+
+
+WRONG: list[tuple[str, Message, set[str]]] = [
+    ("AddEvidence", messages.AddEvidenceRequest(), {"call_id", "evidence"}),
+    ("AddEvidence", adding(*[fix()] * 1001, call_id="c"), {"evidence"}),
+    (
+        "AddEvidence",
+        evidence_with_faults(),
+        {
+            "call_id",
+            "calling_number",
+            "started_at",
+            "evidence[0].evidence_id",
+            "evidence[1].device_report.confidence",
+        },
+    ),
+    ("WatchLocation", messages.WatchLocationRequest(), {"call_id"}),
+    (
+        "WatchLocation",
+        messages.WatchLocationRequest(
+            call_id="c", after_revision=-1, confidence=90.0, calling_number="x", fit_radius_m=0.5
+        ),
+        {"after_revision", "confidence", "calling_number", "fit_radius_m"},
+    ),
+    ("WatchLocation", messages.WatchLocationRequest(call_id="c", fit_radius_m=float("nan")), {"fit_radius_m"}),
+    ("GetCall", messages.GetCallRequest(), {"call_id"}),
+    ("EndCall", messages.EndCallRequest(call_id="x" * 129), {"call_id"}),
+]
+
+
+@pytest.mark.parametrize(("method", "request_", "fields"), WRONG)
+async def test_every_wrong_field_is_named(caller: Caller, method: str, request_: Message, fields: set[str]) -> None:
+    answer = getattr(caller.stub, method)(request_)
+    error = await failure(anext(aiter(answer)) if method == "WatchLocation" else answer)
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert {v.field for v in details(error)["BadRequest"].field_violations} == fields
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 3_601.0])
+async def test_heartbeats_out_of_range_are_refused(caller: Caller, seconds: float) -> None:
+    seen = await caller.watch("c-1", heartbeat_s=seconds).end()
+    assert seen.error is not None
+    assert [v.field for v in details(seen.error)["BadRequest"].field_violations] == ["heartbeat"]
+
+
+async def test_bytes_that_are_no_message_are_a_bad_request(live: Running) -> None:
+    for method in ("AddEvidence", "GetCall", "EndCall"):
+        error = await failure(live.channel.unary_unary(f"/locsvc.v1.CallService/{method}")(b"\xff"))
+        assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    error = await failure(anext(aiter(live.channel.unary_stream("/locsvc.v1.CallService/WatchLocation")(b"\xff"))))
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+# What the world does
+
+
+async def test_clocks_that_are_ahead_count_as_now(caller: Caller) -> None:
+    ahead = time.time() + 3_600.0
+    await caller.add(fix("ahead", at=ahead), call_id="c-1", started_at=ahead)
+    await caller.add(fix("behind", north=0.0001, at=time.time() - 5.0), call_id="c-1")
+    answer = await caller.get("c-1")
+    now_us = time.time() * 1e6
+    assert answer.call.started_at.ToMicroseconds() <= now_us
+    assert answer.call.evidence[0].observed_at == answer.changes[0].changed_at
+    assert answer.call.evidence[1].observed_at.ToMicroseconds() < now_us - 4e6
+    told = await caller.watch("c-1").revision(2)
+    assert told.estimate.estimated_at.ToMicroseconds() <= now_us
+    assert 0.0 <= told.outlook.elapsed_s < 5.0
+
+
+async def test_evidence_out_of_order_gives_the_answer_of_its_order(caller: Caller) -> None:
+    now = time.time()
+    pieces = [fix(f"p{i}", north=1e-4 * i, radius_m=40.0, at=now - 30.0 + 5.0 * i) for i in range(5)]
+    for piece in pieces:
+        await caller.add(piece, call_id="in-order")
+    for piece in reversed(pieces):
+        await caller.add(piece, call_id="reversed")
+    first, second = [(await caller.end(c)).estimate for c in ("in-order", "reversed")]
+    assert first.radius_m == pytest.approx(second.radius_m, rel=0.01)
+    assert first.position.latitude_deg == pytest.approx(second.position.latitude_deg, abs=1e-5)
+
+
+async def test_ten_thousand_pieces_for_one_call(caller: Caller) -> None:
+    seen = caller.watch("c-1", heartbeat_s=60.0)
+    for part in range(10):
+        pieces = [fix(f"p{part}-{i}", north=1e-7 * (1000 * part + i)) for i in range(1000)]
+        kept = await caller.add(*pieces, call_id="c-1")
+        assert kept.added == 1000
+    told = await seen.revision(11)
+    assert len(seen.evidence_ids) == len(set(seen.evidence_ids)) == 10_000
+    (left_out,) = [w for w in told.estimate.warnings if w.field == "evidence"]
+    assert "9000 older pieces" in left_out.message
+    assert {c.evidence_id for c in told.estimate.contributions} <= {f"p9-{i}" for i in range(1000)}
+    answer = await caller.get("c-1")
+    assert len(answer.call.evidence) == 10_000
+
+
+async def test_a_watcher_that_does_not_read_holds_up_nobody(live: Running, caller: Caller) -> None:
+    channel = grpc.aio.insecure_channel(
+        live.target, [("grpc.http2.bdp_probe", 0), ("grpc.use_local_subchannel_pool", 1)]
+    )
+    # Wide messages: some of them fill what a connection takes from a server whose client does not read.
+    await caller.add(*(fix(f"p{i}-{'x' * 100}", north=1e-7 * i) for i in range(200)), call_id="c-1")
+    deaf = Caller(channel).stub.WatchLocation(messages.WatchLocationRequest(call_id="c-1"))
+    told = [await read_one(deaf)]
+    seen = caller.watch("c-1")
+    count = 40
+    for i in range(count):
+        kept = await caller.add(fix(f"q{i}", north=0.001 + 1e-7 * i), call_id="c-1")
+        await seen.revision(kept.revision)
+    assert len(seen.revisions) > count / 2
+    # It reads again: what was under way, and then the newest, with all that it has not been told.
+    while told[-1].revision < count + 1:
+        told.append(await read_one(deaf))
+    revisions = [t.revision for t in told if not t.provisional]
+    assert revisions == sorted(set(revisions))
+    assert len(revisions) < len(seen.revisions) / 2, "messages were not heaped up for it"
+    names = [name for t in told if not t.provisional for name in t.evidence_ids]
+    assert len(names) == len(set(names)) == 200 + count
+    await channel.close()
+
+
+async def test_without_datasets_it_answers_from_what_is_said(start: Start, journal: Path) -> None:
+    caller = Caller((await start(ServerSettings(journal=str(journal)))).channel)
+    cell = call_pb2.Evidence(evidence_id="cell")
+    cell.cell_scan.serving.CopyFrom(
+        call_pb2.CellMeasurement(radio=call_pb2.RADIO_LTE, mcc="001", mnc="01", area=1101, cell=1049859)
+    )
+    await caller.add(cell, call_id="c-1")
+    seen = caller.watch("c-1")
+    told = await seen.revision(1)
+    assert estimate_pb2.WARNING_CODE_DEGRADED_DATASET in {w.code for w in told.estimate.warnings}
+    await caller.add(fix("gps"), call_id="c-1")
+    assert (await seen.revision(2)).estimate.outcome == estimate_pb2.OUTCOME_LOCATED
+
+
+async def read_one(
+    stream: grpc.aio.UnaryStreamCall[Any, messages.WatchLocationResponse],
+) -> messages.WatchLocationResponse:
+    """The next message of a stream."""
+    told = await asyncio.wait_for(stream.read(), 20)
+    assert isinstance(told, messages.WatchLocationResponse)
+    return told
+
+
+# A journal that is slow or down
+
+
+class Lock:
+    """Holds the write lock of a SQLite journal, as a disk does that hangs."""
+
+    def __init__(self, journal: Path) -> None:
+        self._connection = sqlite3.connect(journal, isolation_level=None, check_same_thread=False)
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.rollback()
+        self._connection.close()
+
+
+async def test_while_the_journal_hangs_answers_come_from_memory_and_it_catches_up(
+    caller: Caller, journal: Path
+) -> None:
+    await caller.add(fix("cell", radius_m=3_000.0), call_id="c-1", number=NUMBER)
+    seen = caller.watch("c-1")
+    first = await seen.revision(1)
+    with Lock(journal):
+        adding_ = [
+            asyncio.ensure_future(caller.add(fix("gps", radius_m=20.0), call_id="c-1")),
+            asyncio.ensure_future(caller.add(fix("aml", radius_m=10.0), number=NUMBER)),
+        ]
+        await seen.until(lambda s: any(set(u.evidence_ids) == {"gps", "aml"} for u in s.updates))
+        guess = seen.updates[-1]
+        assert guess.provisional
+        assert guess.revision == 1
+        assert estimate_pb2.WARNING_CODE_NOT_KEPT in {w.code for w in guess.estimate.warnings}
+        assert guess.estimate.radius_m < first.estimate.radius_m / 10
+        assert not any(a.done() for a in adding_), "nothing is acknowledged that is not on disk"
+    kept = await asyncio.gather(*adding_)
+    assert sorted(k.revision for k in kept) == [2, 3]
+    last = await seen.revision(3)
+    assert not last.provisional
+    assert estimate_pb2.WARNING_CODE_NOT_KEPT not in {w.code for w in last.estimate.warnings}
+    assert seen.evidence_ids == ["cell", "gps", "aml"]
+    answer = await caller.get("c-1")
+    assert all(w.code != estimate_pb2.WARNING_CODE_NOT_KEPT for e in answer.estimates for w in e.warnings), (
+        "what was provisional is not journalled"
+    )
+
+
+async def test_a_call_that_begins_while_the_journal_hangs_is_answered(caller: Caller, journal: Path) -> None:
+    with Lock(journal):
+        seen = caller.watch("c-1", calling_number=NUMBER)
+        await seen.until(lambda s: s.updates)
+        assert seen.updates[0].provisional
+        assert seen.updates[0].revision == 0
+        kept = asyncio.ensure_future(caller.add(fix("gps"), number=NUMBER))
+        other = asyncio.ensure_future(caller.add(fix("wifi", north=0.0001), call_id="c-1"))
+        await seen.until(lambda s: "wifi" in s.updates[-1].evidence_ids)
+    assert (await other).added == 1
+    assert (await kept).call_id == "c-1"
+    await seen.until(lambda s: sorted(s.evidence_ids) == ["gps", "wifi"])
+
+
+async def test_health_tells_of_a_journal_that_is_down(live: Running, caller: Caller, journal: Path) -> None:
+    health = health_pb2_grpc.HealthStub(live.channel)
+
+    async def state(name: str) -> int:
+        return int((await health.Check(health_pb2.HealthCheckRequest(service=name))).status)
+
+    assert await state("locsvc.calls.journal") == SERVING
+    assert await state("locsvc.v1.CallService") == SERVING
+    with Lock(journal):
+        waiting = asyncio.ensure_future(caller.add(fix(), call_id="c-1"))
+        await wait_until(lambda: state("locsvc.calls.journal"), lambda s: s == NOT_SERVING)
+        assert await state("locsvc.v1.CallService") == SERVING
+        assert await state("") == SERVING
+    await waiting
+    await wait_until(lambda: state("locsvc.calls.journal"), lambda s: s == SERVING)
+
+
+async def test_a_client_that_gave_up_finds_its_evidence_kept(caller: Caller, journal: Path) -> None:
+    await caller.add(fix("a"), call_id="c-1")
+    with Lock(journal):
+        error = await failure(caller.stub.AddEvidence(adding(fix("b", north=0.001), call_id="c-1"), timeout=0.2))
+        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    again = await caller.add(fix("b", north=0.001), call_id="c-1")
+    assert (again.added, again.duplicates, again.revision) == (0, 1, 2)
+
+
+async def test_a_journal_that_cannot_be_reached_at_the_start_holds_up_live_calls_only(
+    start: Start, imported_town: Path
+) -> None:
+    nowhere = "postgresql://nobody@127.0.0.1:1/none"
+    served = await start(ServerSettings(data=imported_town, journal=nowhere))
+    health = health_pb2_grpc.HealthStub(served.channel)
+    for name, expected in (
+        ("", SERVING),
+        ("locsvc.v1.CallService", NOT_SERVING),
+        ("locsvc.calls.journal", NOT_SERVING),
+    ):
+        assert (await health.Check(health_pb2.HealthCheckRequest(service=name))).status == expected
+    error = await failure(Caller(served.channel).add(fix(), call_id="c-1"))
+    assert error.code() is grpc.StatusCode.UNAVAILABLE
+    assert "journal" in str(error.details())
+
+
+# Several servers
+
+
+async def test_evidence_to_one_server_wakes_watchers_of_another(
+    start: Start, imported_town: Path, journal: Path
+) -> None:
+    settings = ServerSettings(data=imported_town, journal=str(journal))
+    one, other = [Caller((await start(settings)).channel) for _ in range(2)]
+    here, there = one.watch("c-1", calling_number=NUMBER), other.watch("c-1")
+    await asyncio.gather(here.revision(1), there.revision(1))
+    for i in range(10):
+        kept = await (one if i % 2 else other).add(fix(f"p{i}", north=1e-5 * i), number=NUMBER)
+        assert kept.call_id == "c-1"
+        told = await asyncio.gather(here.revision(kept.revision), there.revision(kept.revision))
+        assert told[0].estimate == told[1].estimate, "the same answer, whoever computes it"
+    both = [(one if i % 2 else other).add(fix(f"q{i}", north=0.001 + 1e-6 * i), call_id="c-1") for i in range(40)]
+    await asyncio.gather(*both)
+    await one.end("c-1")
+    for seen in (here, there):
+        await seen.end()
+        assert seen.revisions == sorted(set(seen.revisions))
+        assert seen.revisions[-1] == 52
+        assert len(seen.evidence_ids) == len(set(seen.evidence_ids)) == 50
+
+
+async def test_a_stream_ends_at_the_drain_with_where_to_go_on_and_goes_on_elsewhere(
+    start: Start, journal: Path
+) -> None:
+    settings = ServerSettings(journal=str(journal))
+    first, second = await start(settings), await start(settings)
+    caller, other = Caller(first.channel), Caller(second.channel)
+    await caller.add(fix("a"), call_id="c-1")
+    seen = caller.watch("c-1")
+    await seen.revision(1)
+    await first.server.stop()
+    await seen.end()
+    assert seen.error is not None
+    assert seen.error.code() is grpc.StatusCode.UNAVAILABLE
+    assert "after_revision=1" in str(seen.error.details())
+    assert details(seen.error)["ErrorInfo"].metadata["after_revision"] == "1"
+    await other.add(fix("b", north=0.001), call_id="c-1")
+    told = await other.watch("c-1", after_revision=1).revision(2)
+    assert list(told.evidence_ids) == ["b"]
+
+
+async def test_a_call_is_read_back_after_a_restart(start: Start, journal: Path) -> None:
+    settings = ServerSettings(journal=str(journal))
+    first = await start(settings)
+    caller = Caller(first.channel)
+    await caller.add(fix("a"), call_id="c-1", number=NUMBER)
+    before = await caller.watch("c-1").revision(1)
+    await first.server.stop()
+    second = Caller((await start(settings)).channel)
+    again = await second.watch("c-1").revision(1)
+    assert again == before
+    assert (await second.add(fix("b", north=0.001), number=NUMBER)).call_id == "c-1"
+
+
+async def test_an_erased_call_is_forgotten(caller: Caller, journal: Path) -> None:
+    await caller.add(fix("a"), call_id="c-1", number=NUMBER)
+    seen = caller.watch("c-1")
+    await seen.revision(1)
+    async with read(journal) as opened:
+        assert await asyncio.to_thread(opened.erase, NUMBER, "test", time.time()) == 1
+    await seen.end()
+    assert seen.error is not None
+    assert seen.error.code() is grpc.StatusCode.NOT_FOUND
+    assert (await failure(caller.get("c-1"))).code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_look_ups_are_audited(live: Running, caller: Caller, journal: Path) -> None:
+    await caller.add(fix("a"), call_id="c-1", number=NUMBER)
+    await caller.watch("c-1", calling_number=NUMBER).revision(1)
+    await caller.get("c-1")
+    await live.reference.LookupLine(reference_service_pb2.LookupLineRequest(number="+441632960124"))
+    async with read(journal) as opened:
+        found = await wait_until(lambda: asyncio.to_thread(opened.audit), lambda looks: len(looks) == 3)
+    assert [look.method for look in found] == ["LookupLine", "GetCall", "WatchLocation"]
+    assert [look.call_id for look in found] == ["", "c-1", "c-1"]
+    assert all(look.who.startswith("ipv4:127.0.0.1") for look in found)
+    assert all(NUMBER not in look.calling_number for look in found)
+    assert found[2].calling_number
+
+
+async def test_what_is_old_is_removed(start: Start, journal: Path) -> None:
+    first = await start(ServerSettings(journal=str(journal)))
+    caller = Caller(first.channel)
+    await caller.add(fix("a"), call_id="ended")
+    await caller.end("ended")
+    await caller.add(fix("a"), call_id="live")
+    await first.server.stop()
+    server = LocationServer(ServerSettings(port=0, drain_s=0.0, journal=str(journal), keep_days=0.0))
+    channel = grpc.aio.insecure_channel(f"127.0.0.1:{await server.listen()}")
+    await server.load()
+    second = Caller(channel)
+
+    async def code() -> grpc.StatusCode:
+        call = second.stub.GetCall(messages.GetCallRequest(call_id="ended"))
+        return await call.code()
+
+    await wait_until(code, lambda found: found is grpc.StatusCode.NOT_FOUND)
+    assert (await second.get("live")).changes
+    await channel.close()
+    await server.stop()
