@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import json
@@ -147,6 +148,8 @@ def key_of(owner: str, what: bytes) -> bytes:
     return owner_bytes(owner) + hashlib.sha256(what).digest()[:_PIECE_BYTES]
 
 
+# A call comes again and again.
+@functools.lru_cache(maxsize=4096)
 def owner_bytes(owner: str) -> bytes:
     """Eight bytes that stand for a call or number."""
     return hashlib.sha256(owner.encode()).digest()[:_OWNER_BYTES]

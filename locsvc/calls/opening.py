@@ -34,6 +34,8 @@ def open_database(url: str | Path) -> Database:
             _make_tables(database, connection)
     except (SQLAlchemyError, sqlite3.Error) as error:
         database.close()
+        if "file is not a database" in str(error):
+            raise ConfigError(f"{_shown(url)} is no journal but another kind of file: give another path") from error
         raise Unavailable(f"the journal {_shown(url)} cannot be opened: {reason(error)}") from error
     except ConfigError:
         database.close()
@@ -70,12 +72,17 @@ def _shown(url: str | Path) -> str:
 
 def _make_tables(database: Database, connection: sa.Connection) -> None:
     database.lock(connection, "tables", ["all"])
+    if sa.inspect(connection).has_table(settings.name):
+        _check_schema(connection)
     metadata.create_all(connection)
     rows = {"schema": str(SCHEMA), "audit_key": secrets.token_hex(32), "position": "0"}
     make = database.insert(settings).on_conflict_do_nothing()
     connection.execute(make, [{"name": name, "value": value} for name, value in rows.items()])
+
+
+def _check_schema(connection: sa.Connection) -> None:
     found = connection.scalar(sa.select(settings.c.value).where(settings.c.name == "schema"))
-    if found is None or int(found) > SCHEMA:
+    if found is not None and int(found) > SCHEMA:
         raise ConfigError(
             f"the journal has schema {found}, and this version of locsvc knows up to {SCHEMA}: run the newer version, "
             "or give another --journal"

@@ -24,10 +24,13 @@ _ASK_AGAIN_S: Final = 0.0005
 _LOCKED_S: Final = 2.0
 # Reads at once, by threads.
 _READERS: Final = 40
-# 4 MB, SQLite's own measure, and as much as a few seconds of the heaviest load.
-_LOG_BYTES: Final = 4 << 20
-_LONG_LOG_BYTES: Final = 64 << 20
+# Pages of the log, of 4 kB: 64 MB, half a minute of a heavy load.
+_LONG_LOG_PAGES: Final = 16_384
+_FORGETTING_S: Final = 5.0
+_POSITION = settings.c.name == "position"
 _NEXT = sa.cast(sa.cast(settings.c.value, sa.BigInteger) + 1, sa.Text)
+_COUNT = sa.update(settings).where(_POSITION).values(value=_NEXT).returning(settings.c.value)
+_COUNTED = sa.select(settings.c.value).where(_POSITION)
 
 
 class SqliteDatabase(Database):
@@ -38,14 +41,19 @@ class SqliteDatabase(Database):
             raise ConfigError(f"{str(file)!r} is no file for a journal: give the path of a file, as calls.sqlite")
         self.file = file.absolute()
         try:
-            # Nobody else may read it; SQLite gives the files beside it the same mode.
-            os.close(os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600))
+            # Nobody else may read it; SQLite gives the files beside it the same mode. A file that is there is not
+            # opened: to close it again would take away the locks of this process's other connections.
+            os.close(os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            pass
         except FileNotFoundError:
             raise ConfigError(f"there is no directory {self.file.parent} for the journal: make it") from None
         except PermissionError as error:
             raise ConfigError(f"the journal {self.file} may not be written: {error.strerror}") from error
         except OSError as error:
             raise Unavailable(f"the journal {self.file} cannot be opened: {error.strerror}") from error
+        self._tidier: sqlite3.Connection | None = None
+        self._forgets = False
         place = sa.URL.create("sqlite", database=str(self.file))
         # Reads wait this long for a lock, which in WAL mode only a clean-up takes.
         self.engine = sa.create_engine(place, pool_size=8, max_overflow=_READERS, connect_args={"timeout": 5.0})
@@ -78,39 +86,53 @@ class SqliteDatabase(Database):
 
     def position(self, connection: sa.Connection) -> int:
         """A counter: the greatest position that is there would fall when the newest call is erased."""
-        count = sa.update(settings).where(settings.c.name == "position").values(value=_NEXT).returning(settings.c.value)
-        return int(connection.scalar(count) or 0)
+        return int(connection.scalar(_COUNT) or 0)
 
     def horizon(self, connection: sa.Connection) -> int:
         """The next count: transactions end in the order in which they begin."""
-        return 1 + int(connection.scalar(sa.select(settings.c.value).where(settings.c.name == "position")) or 0)
+        return 1 + int(connection.scalar(_COUNTED) or 0)
 
     def forget(self) -> None:
-        """Move the log into the file and empty it: deleted rows are zeros in the file already."""
-        self._checkpoint("TRUNCATE", patience_s=5.0)
+        """Move the log into the file and empty it: deleted rows are zeros in the file already.
+
+        Who reads just then keeps the log; then `tidy` tries on.
+        """
+        self._forgets = True
+        until = time.monotonic() + _FORGETTING_S
+        with contextlib.closing(self._plain()) as connection:
+            while self._forgets and time.monotonic() < until:
+                self._forgets = not _checkpoint(connection, "TRUNCATE")
+                time.sleep(_ASK_AGAIN_S)
 
     def tidy(self) -> None:
-        """Move the log into the file, beside those who write; wait for them only when it has grown long."""
-        log = self.file.with_name(self.file.name + "-wal")
-        with contextlib.suppress(OSError):
-            size = log.stat().st_size
-            if size > _LONG_LOG_BYTES:
-                self._checkpoint("TRUNCATE", patience_s=0.05)
-            elif size > _LOG_BYTES:
-                self._checkpoint("PASSIVE", patience_s=0.0)
+        """Move the log into the file, beside those who write; they wait only when it has grown long, for its rest."""
+        if self._tidier is None:
+            self._tidier = self._plain()
+        if self._forgets:
+            self._forgets = not _checkpoint(self._tidier, "TRUNCATE")
+            return
+        (_, pages, _) = self._tidier.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if pages > _LONG_LOG_PAGES:
+            # The log begins anew from its first page: its file, once grown, is written over, which costs the disk less.
+            _checkpoint(self._tidier, "RESTART")
 
-    def _checkpoint(self, how: str, patience_s: float) -> None:
-        until = time.monotonic() + patience_s
-        with contextlib.closing(sqlite3.connect(self.file, timeout=0.0, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = FULL")
-            while True:
-                with contextlib.suppress(sqlite3.OperationalError):
-                    (busy, _, _) = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
-                    if not busy:
-                        return
-                if time.monotonic() >= until:
-                    return
-                time.sleep(_ASK_AGAIN_S)
+    def close(self) -> None:
+        """Close all connections that are not in use; the last one empties the log."""
+        if self._tidier is not None:
+            self._tidier.close()
+        super().close()
+
+    def _plain(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.file, timeout=0.0, isolation_level=None, check_same_thread=False)
+
+
+def _checkpoint(connection: sqlite3.Connection, how: str) -> bool:
+    """True when the whole log is in the file."""
+    try:
+        (busy, _, _) = connection.execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    return not busy
 
 
 def _driver(connection: sa.Connection) -> Any:  # noqa: ANN401 - the driver's own

@@ -155,7 +155,7 @@ class JournalState:
     Parameters
     ----------
     healthy
-        The last transaction was kept.
+        The last transaction was kept, and none has been under way for more than a second.
     unkept
         Arrivals, openings, deadlines and ends that are not on disk yet.
     last_error

@@ -32,6 +32,8 @@ _NOTES_REST_S: Final = 0.05
 _NOTES_WAIT_S: Final = 0.5
 _NOTES_AT_ONCE: Final = 16
 _MOST_NOTES: Final = 2_000
+# A transaction that takes longer than this says that the journal is not well.
+_HANGS_S: Final = 1.0
 _FIRST_DELAY_S: Final = 0.02
 _LONGEST_DELAY_S: Final = 1.0
 
@@ -74,6 +76,8 @@ class Writer:
         self._unkept = 0
         self._healthy = True
         self._last_error = ""
+        # When the transaction that is under way began.
+        self._began_at: float | None = None
         # When to give up; set by `close`.
         self._until: float | None = None
         self._closing = threading.Event()
@@ -107,7 +111,9 @@ class Writer:
     @property
     def state(self) -> JournalState:
         """How the journal does now."""
-        return JournalState(self._healthy, self._unkept, self._last_error)
+        began_at = self._began_at
+        hangs = began_at is not None and time.monotonic() - began_at > _HANGS_S
+        return JournalState(self._healthy and not hangs, self._unkept, self._last_error)
 
     def put(self, wish: Wish) -> Future[Kept]:
         """The future that says when the wish is on disk."""
@@ -197,6 +203,7 @@ class Writer:
         delay_s = _FIRST_DELAY_S
         while ready:
             try:
+                self._began_at = time.monotonic()
                 answers, changed = self._write(ready)
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
                 self._failed(error)
@@ -205,7 +212,7 @@ class Writer:
                     return
                 delay_s = min(_LONGEST_DELAY_S, 2.0 * delay_s)
             else:
-                self._healthy = True
+                self._healthy, self._began_at = True, None
                 for wish, answer in zip(ready, answers, strict=True):
                     self._answer(wish, answer)
                 if changed:
@@ -312,7 +319,7 @@ class Writer:
                 connection.close()
 
     def _failed(self, error: BaseException) -> None:
-        self._healthy = False
+        self._healthy, self._began_at = False, None
         self._last_error = reason(error)
         self._drop_connection()
 
