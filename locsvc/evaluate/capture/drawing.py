@@ -86,7 +86,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
-    """A call that is to be played: where the caller truly is, and what will be said, in the order of its times."""
+    """A call that is to be played: where the caller truly is, and what will be said, in the order of its times.
+
+    `number_shown` is the place that the directory has for its number, which is known from the start.
+    """
 
     call_id: str
     calling_number: str
@@ -94,6 +97,7 @@ class PlannedCall:
     truth: LatLng
     watched_s: float
     pieces: tuple[Piece, ...]
+    number_shown: LatLng | None = None
 
 
 def draw_calls(
@@ -131,15 +135,17 @@ class _Drawing:
 
     def call(self, call_id: str, number: str) -> PlannedCall:
         kind = self._kind()
-        watched_s = self._draw("calls.watched_s")
+        watched_s, number_shown = self._draw("calls.watched_s"), None
         if kind == "mobile":
             truth, pieces = self._mobile()
         elif kind == "fixed":
             truth, number, pieces = self._fixed(number)
+            number_shown = pieces[0].shown if self._ground.lines else None
         else:
             truth, pieces = self._voip()
         sent = [p for p in [*pieces, *self._repeated(pieces)] if p.after_s < watched_s]
-        return PlannedCall(call_id, number, kind, truth, watched_s, tuple(sorted(sent, key=lambda p: p.after_s)))
+        in_order = tuple(sorted(sent, key=lambda p: p.after_s))
+        return PlannedCall(call_id, number, kind, truth, watched_s, in_order, number_shown)
 
     def _kind(self) -> Kind:
         at = self._rng.random() - self._scenario.number("calls.mobile_share")

@@ -44,7 +44,7 @@ class Shown:
 
 @dataclass(slots=True)
 class Said:
-    """Pieces of evidence as they were sent, (k,), by call and then by time."""
+    """Places that were said, (k,), by call and then by time: by evidence, and by a directory for the number."""
 
     call: Ints
     at_s: Floats
@@ -56,7 +56,7 @@ class Said:
 
 @dataclass(slots=True)
 class Sends:
-    """Requests that were answered, (k,), in the order of `Said`; seconds of the machine's monotonic clock."""
+    """Requests, (k,), by call; seconds of the machine's monotonic clock."""
 
     call: Ints
     sent_s: Floats

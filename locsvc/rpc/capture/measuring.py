@@ -64,6 +64,9 @@ class Measuring:
             if message.HasField("estimate"):
                 at_s = (received_s - played.started_s) * self.speed
                 self._shown.append((number, at_s, received_s, *_row(message, call.truth)))
+        if call.number_shown is not None:
+            at_s = (played.opened_s - played.started_s) * self.speed
+            self._said.append((number, at_s, _apart_m(call.number_shown, call.truth), math.nan))
         for sent in sorted(played.sent, key=lambda s: s.sent_s):
             piece = call.pieces[sent.piece]
             error_m = math.nan if piece.shown is None else _apart_m(piece.shown, call.truth)

@@ -15,6 +15,7 @@ from locsvc.errors import Unavailable
 from locsvc.evaluate.capture.drawing import draw_calls
 from locsvc.evaluate.capture.ground import Ground
 from locsvc.evaluate.capture.scenario import Scenario
+from locsvc.evaluate.capture.summary import DEADLINE_S
 from locsvc.rpc.capture.measuring import Measuring
 from locsvc.rpc.capture.playing import Playing, numbered, play
 from locsvc.rpc.capture.serving import ServerProcess, cpu_s_of
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from locsvc.rpc.capture.playing import Played
 
 _JOIN_S = 5.0
+_LEAST_DEADLINE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +118,8 @@ def _target(settings: CaptureSettings, folder: Path, say: Callable[[str], None])
     journal = settings.journal or str(folder / "calls.sqlite")
     options = ["--journal", journal, "--workers", str(settings.workers)]
     if settings.speed != 1.0:
-        # Its deadline is of the scenario's clock too.
-        options += ["--deadline-s", f"{20.0 / settings.speed:g}"]
+        # Its deadline is of the scenario's clock too, as far as a server goes.
+        options += ["--deadline-s", f"{max(DEADLINE_S / settings.speed, _LEAST_DEADLINE_S):g}"]
     with ServerProcess(settings.data, folder, options) as server:
         yield server.target, server.pid
 
