@@ -137,7 +137,7 @@ def other_data(then: Sequence[DatasetVersion], now: Sequence[DatasetVersion]) ->
 
 
 def difference(given: LocationEstimate, again: LocationEstimate) -> str:
-    """The first field in which two estimates differ, with both values, in words; empty when all are equal to the last bit.
+    """The first field in which two estimates differ, with both values, in words; empty where they are equal to the bit.
 
     What says when, and on which data, is not compared.
     """
