@@ -203,6 +203,8 @@ class Journal:
 
     def close(self, timeout_s: float = 5.0) -> int:
         """How many wishes could not be kept; what waits is written first, if that can be done in time."""
+        if self._closing.is_set():
+            return 0
         lost = self._writer.close(timeout_s)
         self._closing.set()
         self._wakes.close()
