@@ -17,7 +17,7 @@ from locsvc.geo import distance_m
 from locsvc.model import Call, EvidenceKind, LocationEstimate, Trace, WarningCode
 from locsvc.reference.calibration import read_calibration
 from locsvc.resolver.altitude import altitude_of
-from locsvc.resolver.answered import Answered, Located, contribution_rows, estimates_of, located_of
+from locsvc.resolver.answered import Answered, Located, estimates_of
 from locsvc.resolver.cells import claim_cells
 from locsvc.resolver.devices import claim_reports
 from locsvc.resolver.explain import Stands, Verdicts, explained
@@ -171,29 +171,33 @@ class Begun:
         stale_s = self._resolver.parameters.time["stale_s"]
         verdicts = explained(slots, self._stands(core), stale_s, notes)
         located = None if core is None else self._surrounded(core)
-        rows = self._row_of_call.tolist()
-        for i, row in enumerate(rows):
-            if located is None or row < 0:
-                notes.warn(i, WarningCode.NO_EVIDENCE, "no piece of evidence says where the caller is")
-            elif located.places[row][6] < self._confidences[i] - 1e-9:
-                notes.warn(i, WarningCode.TRUNCATED, "the region holds less than asked for: the rest may be anywhere")
+        self._warn_of_shortfalls(core)
         return Answered(
             self._confidences.tolist(),
             [None if t != t else t for t in self._now.tolist()],  # noqa: PLR0124 - NaN
             slots.names,
             slots.parts,
-            verdicts.words,
-            contribution_rows(slots, verdicts),
             np.searchsorted(slots.call, np.arange(calls + 1)).tolist(),
             verdicts.conflict.tolist(),
             notes.warnings,
             _altitudes(self._table, slots, verdicts, self._confidences),
-            rows,
+            self._row_of_call.tolist(),
             located,
             self._resolver.datasets,
             slots,
             verdicts,
         )
+
+    def _warn_of_shortfalls(self, core: Fused | None) -> None:
+        """Tells of calls without a place, and of regions that hold less than was asked for."""
+        nowhere = self._row_of_call < 0
+        for i in np.flatnonzero(nowhere).tolist():
+            self._notes.warn(i, WarningCode.NO_EVIDENCE, "no piece of evidence says where the caller is")
+        if core is None:
+            return
+        short = core.answers.region_mass < self._confidences[self._located] - 1e-9
+        for i in self._located[short].tolist():
+            self._notes.warn(i, WarningCode.TRUNCATED, "the region holds less than asked for: the rest may be anywhere")
 
     def _claim(self) -> list[Made]:
         """Densities of all evidence; what cannot become one is noted."""
@@ -222,13 +226,13 @@ class Begun:
     def _surrounded(self, core: Fused) -> Located:
         """What the core said, with address and areas there."""
         reference = self._resolver.reference
-        return located_of(
+        return Located(
             core.posterior,
             core.answers,
-            core.region,
             self._slot_of_piece,
             nearest_addresses(reference, core.answers),
             area_shares(reference, core.posterior, core.answers),
+            core.region,
         )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
 
 from locsvc.model import (
     Alternative,
@@ -19,6 +20,7 @@ from locsvc.model import (
     Reason,
     Region,
 )
+from locsvc.resolver.explain import explanations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,40 +51,67 @@ ContributionRow = tuple[int, int, int, int, float, float, float, bool]
 PlaceRow = tuple[float, float, float, float, float, float, float, float, int]
 
 
-@dataclass(slots=True)
+@dataclass
 class Located:
     """What the core said of the calls that have a place, and what lies there; by row.
 
-    `slot_of_piece` (pieces,) tells which piece of evidence each density is.
+    `slot_of_piece` (pieces,) tells which piece of evidence each density is. Columns become lists of Python numbers when
+    they are first asked for: a table of answers needs none of them.
     """
 
     posterior: Posterior
     answers: Answers
     slot_of_piece: Ints
-    places: list[PlaceRow]
-    cells: list[int]
-    cell_starts: list[int]
-    mode_starts: list[int]
     addresses: list[tuple[CivicAddress, float] | None]
     areas: list[tuple[AreaShare, ...]]
     region: CompactCells
 
+    @cached_property
+    def places(self) -> list[PlaceRow]:
+        """The numbers of each located call."""
+        a = self.answers
+        columns = (
+            a.latitude_deg,
+            a.longitude_deg,
+            a.radius_m,
+            a.semi_major_m,
+            a.semi_minor_m,
+            a.orientation_deg,
+            a.region_mass,
+            a.region_area_m2,
+            self.region.finest,
+        )
+        return list(zip(*(c.tolist() for c in columns), strict=True))
 
-@dataclass(slots=True)
+    @cached_property
+    def cells(self) -> list[int]:
+        """Cells of all regions, by `cell_starts`."""
+        return cast("list[int]", self.region.cell.tolist())
+
+    @cached_property
+    def cell_starts(self) -> list[int]:
+        """Where each region's cells start."""
+        return cast("list[int]", self.region.starts.tolist())
+
+    @cached_property
+    def mode_starts(self) -> list[int]:
+        """Where each call's other modes start."""
+        return cast("list[int]", self.answers.modes.starts.tolist())
+
+
+@dataclass
 class Answered:
     """The answers to some calls.
 
     `row_of_call` is a call's row in `located`, -1 where there is no place; its contributions are those from
     `slot_starts[call]` to `slot_starts[call + 1]`, with names, parts and words beside their numbers; `slots` and
-    `verdicts` are the same as columns.
+    `verdicts` are the same as columns, from which the lists are made when they are first asked for.
     """
 
     confidences: list[float]
     now: list[float | None]
     names: list[str]
     parts: list[str]
-    words: list[str]
-    contributions: list[ContributionRow]
     slot_starts: list[int]
     conflict: list[bool]
     warnings: list[list[Warning]]
@@ -93,53 +122,23 @@ class Answered:
     slots: Slots
     verdicts: Verdicts
 
+    @cached_property
+    def words(self) -> list[str]:
+        """The explanation of each slot."""
+        return explanations(self.slots, self.verdicts)
+
+    @cached_property
+    def contributions(self) -> list[ContributionRow]:
+        """The numbers of each slot."""
+        s, v = self.slots, self.verdicts
+        columns = (s.kind, v.disposition, v.reason, s.fallback, v.distance_m, v.agreement, v.share, v.shown)
+        return list(zip(*(c.tolist() for c in columns), strict=True))
+
     def outcome(self, call: int) -> Outcome:
         """What kind of answer a call has."""
         if self.row_of_call[call] < 0:
             return Outcome.NO_LOCATION
         return Outcome.CONFLICT if self.conflict[call] else Outcome.LOCATED
-
-
-def located_of(
-    posterior: Posterior,
-    answers: Answers,
-    region: CompactCells,
-    slot_of_piece: Ints,
-    addresses: list[tuple[CivicAddress, float] | None],
-    areas: list[tuple[AreaShare, ...]],
-) -> Located:
-    """What the core said, as lists."""
-    a = answers
-    columns = (
-        a.latitude_deg,
-        a.longitude_deg,
-        a.radius_m,
-        a.semi_major_m,
-        a.semi_minor_m,
-        a.orientation_deg,
-        a.region_mass,
-        a.region_area_m2,
-        region.finest,
-    )
-    return Located(
-        posterior,
-        answers,
-        slot_of_piece,
-        list(zip(*(c.tolist() for c in columns), strict=True)),
-        region.cell.tolist(),
-        region.starts.tolist(),
-        a.modes.starts.tolist(),
-        addresses,
-        areas,
-        region,
-    )
-
-
-def contribution_rows(slots: Slots, verdicts: Verdicts) -> list[ContributionRow]:
-    """The numbers of all contributions."""
-    v = verdicts
-    columns = (slots.kind, v.disposition, v.reason, slots.fallback, v.distance_m, v.agreement, v.share, v.shown)
-    return list(zip(*(c.tolist() for c in columns), strict=True))
 
 
 def estimates_of(answered: Answered, calls: Sequence[Call]) -> list[LocationEstimate]:

@@ -84,7 +84,6 @@ class Verdicts:
     share: Floats
     shown: Bools
     conflict: Bools
-    words: list[str]
 
 
 class Stands(NamedTuple):
@@ -118,8 +117,7 @@ def explained(slots: Slots, stands: Stands, stale_s: float, notes: Notes) -> Ver
         in_conflict[slots.call[conflict]] = True
         for s in np.flatnonzero(conflict).tolist():
             _warn_of_conflict(notes, slots, s)
-    words = _words(slots.reason, reason, slots.fallback, placed)
-    return Verdicts(disposition, reason, numbers[0], numbers[1], numbers[2], shown, in_conflict, words)
+    return Verdicts(disposition, reason, numbers[0], numbers[1], numbers[2], shown, in_conflict)
 
 
 # As plain numbers, for the kernel.
@@ -181,10 +179,12 @@ def _speak_for_others(told_by: Ints, numbers: Floats, reason: Ints, disposition:
         reason[others], disposition[others] = reason[source], disposition[source]
 
 
-def _words(known: Ints, reason: Ints, fallback: Ints, placed: Bools) -> list[str]:
-    """The explanation of each slot."""
+def explanations(slots: Slots, verdicts: Verdicts) -> list[str]:
+    """What became of each slot, in words."""
+    placed = ~np.isnan(verdicts.distance_m)
     # Few combinations occur: each is put into words once.
-    rows = zip(known.tolist(), reason.tolist(), fallback.tolist(), placed.tolist(), strict=True)
+    columns = (slots.reason, verdicts.reason, slots.fallback, placed)
+    rows = zip(*(c.tolist() for c in columns), strict=True)
     return [_sentence(*row) for row in rows]
 
 
