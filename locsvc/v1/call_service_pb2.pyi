@@ -263,7 +263,7 @@ class Outlook(_message.Message):
     AWAITED_FIELD_NUMBER: _builtins.int
     PROSPECTS_FIELD_NUMBER: _builtins.int
     fit_to_dispatch: _builtins.bool
-    """Narrow enough, and, where addresses are known, one address alone."""
+    """Narrow enough, and, where an address is known there, no other place is left."""
     fit_radius_m: _builtins.float
     """Widest radius_m that is taken for fit, metres."""
     elapsed_s: _builtins.float
