@@ -165,7 +165,7 @@ def worse_of(capture: Capture) -> dict[str, Any]:
 
 
 def outlook_of(capture: Capture) -> dict[str, Any]:
-    """Chances of a better answer, as those on the screen at the marks said them, against what came.
+    """Chances of a better answer, of every estimate that was shown, against what came.
 
     Empty when the calls were played faster than they are: the service counts true seconds.
     """
@@ -173,11 +173,11 @@ def outlook_of(capture: Capture) -> dict[str, Any]:
 
 
 def _chances(capture: Capture, ahead: int) -> dict[str, Any]:
-    n, shown, ahead_s = len(capture), capture.shown, AHEAD_S[ahead]
-    rows = np.unique([scores.last_until(shown.call, shown.at_s, n, second) for second in MARKS_S])
-    rows = rows[rows >= 0]
-    # Every call is watched to a second after the last mark; what would come later is not known.
-    rows = rows[np.isfinite(shown.chance[rows, ahead]) & (shown.at_s[rows] + ahead_s <= MARKS_S[-1] + 1.0)]
+    shown, ahead_s = capture.shown, AHEAD_S[ahead]
+    # All that were said, not those that stand at a mark: what stands long is what nothing better came for. Calls are
+    # watched to a second after the last mark; what would come later is not known.
+    said = np.isfinite(shown.chance[:, ahead]) & (shown.at_s + ahead_s <= MARKS_S[-1] + 1.0)
+    rows = np.flatnonzero(said)
     radius_m = np.where(np.isnan(shown.radius_m), np.inf, shown.radius_m)
     chance = shown.chance[rows, ahead]
     came = scores.betters(shown.call, shown.at_s, radius_m, shown.call[rows], shown.at_s[rows], radius_m[rows], ahead_s)
