@@ -58,16 +58,17 @@ def marks_table(told: dict[str, Any]) -> Table:
     """What was known at each second."""
     marks = told["marks"]
     columns = ["% of calls (95 % interval)", *(f"{m['second']:g} s" for m in marks)]
-    rows = [["an answer: locsvc", *(percent(m["answered"][OURS]["share"]) for m in marks)]]
-    rows.append(["  the evidence says a place", *(percent(m["answered"][EVIDENCE]["share"]) for m in marks)])
+    rows = [[f"an answer: {NAMES[OURS]}", *(percent(m["answered"][OURS]["share"]) for m in marks)]]
+    rows.append(["an answer: any piece that says a place", *(percent(m["answered"][EVIDENCE]["share"]) for m in marks)])
     for within_m in WITHIN_M:
-        rows.append([f"within {within_m:g} m: locsvc", *(interval(m[f"within_{within_m:g}_m"][OURS]) for m in marks)])
+        key, what = f"within_{within_m:g}_m", f"within {within_m:g} m"
+        rows.append([f"{what}: {NAMES[OURS]}", *(interval(m[key][OURS]) for m in marks)])
         rows += [
-            [f"  {NAMES[name]}", *(percent(m[f"within_{within_m:g}_m"][name]["share"]) for m in marks)]
+            [f"{what}: {NAMES[name]}", *(percent(m[key][name]["share"]) for m in marks)]
             for name in (EVIDENCE, NEWEST, SMALLEST)
         ]
     rows.append(["fit to dispatch", *(interval(m["fit"]) for m in marks)])
-    rows.append(["  of these in the fit radius", *(interval(m["fit_and_right"]) for m in marks)])
+    rows.append(["caller in the fit radius, of these", *(interval(m["fit_and_right"]) for m in marks)])
     rows.append(["caller in the 90 % region", *(interval(m["in_region"]) for m in marks)])
     return "What was known when", columns, rows
 
