@@ -199,6 +199,11 @@ class Client:
             return
         self.seen.sends.append((number, sent_s, time.perf_counter(), reply.revision))
 
+    async def _begin(self, number: int) -> None:
+        """Watch a call, and its first piece."""
+        await self.watch(number, kept=True)
+        await self.add(number)
+
     async def _end_call(self, number: int) -> None:
         try:
             await self._end[number % CONNECTIONS](EndCallRequest(call_id=f"{self._load.name}-{number}"), timeout=60.0)
@@ -234,7 +239,7 @@ class Client:
     async def _send_all(self) -> None:
         """Pieces in an open loop: what is late is sent all the same, at once."""
         load = self._load
-        calls = [(n, self._rng.randrange(load.pieces)) for n in range(load.calls)]
+        calls = [(n, 1 + self._rng.randrange(load.pieces)) for n in range(load.calls)]
         self._begun = load.calls
         start_s = due_s = time.perf_counter()
         end_s = start_s + load.seconds
@@ -252,9 +257,8 @@ class Client:
                 self._start(self._end_call(number))
                 number, pieces = self._begun, 0
                 self._begun += 1
-                await self.watch(number, kept=True)
             calls[turn] = number, pieces + 1
-            task = asyncio.create_task(self.add(number))
+            task = asyncio.create_task(self.add(number) if pieces else self._begin(number))
             waiting.add(task)
             task.add_done_callback(waiting.discard)
         self.seen.offered_s = time.perf_counter() - start_s
