@@ -6,15 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
-from locsvc.calls.considered import call_at, with_warnings
-from locsvc.calls.copies import GIVEN_CONFIDENCE, Answer, LiveCall
+from locsvc.calls.considered import call_at, foreseen, with_warnings
+from locsvc.calls.copies import GIVEN_CONFIDENCE, Ahead, Answer, LiveCall
 from locsvc.calls.faults import report
 from locsvc.calls.words import Given
 from locsvc.errors import DeadlineExceeded, LocsvcError, Overloaded, Unavailable
 from locsvc.model import Call, LocationEstimate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from locsvc.calls.words import CallRecord
+    from locsvc.model import Evidence
 
 Resolve = Callable[[Call, float, float], Awaitable[LocationEstimate]]
 
@@ -40,7 +43,7 @@ class Answering:
         self._resolve = resolve
         self._give = give
         self._now = now
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None] | asyncio.Task[LocationEstimate]] = set()
 
     def work(self, call: LiveCall) -> None:
         """Something about the call is new."""
@@ -48,6 +51,32 @@ class Answering:
             call.working = asyncio.get_running_loop().create_task(self._work(call))
             self._tasks.add(call.working)
             call.working.add_done_callback(self._tasks.discard)
+
+    def foresee(self, call: LiveCall, evidence: Sequence[Evidence], at: float) -> None:
+        """Begin the answer to a change while the journal writes it.
+
+        It is told when the change is on disk, and only if the call is then as it was foreseen here: others may have
+        written before it, and pieces may be known already.
+        """
+        calm = call.told and call.revision == call.wanted_revision and not call.unkept
+        if not calm or call.working is not None or call.ahead is not None:
+            return
+        question, _ = call.considered.call(foreseen(evidence, call.considered.pieces, at))
+        loop = asyncio.get_running_loop()
+        call.ahead = Ahead(question, at, {})
+        for confidence in call.wanted(own=True):
+            task = loop.create_task(self._begin(question, confidence, at))
+            call.ahead.estimates[confidence] = task
+            self._tasks.add(task)
+            task.add_done_callback(self._begun)
+
+    async def _begin(self, question: Call, confidence: float, at: float) -> LocationEstimate:
+        return await self._resolve(question, confidence, at)
+
+    def _begun(self, task: asyncio.Task[LocationEstimate]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # who asks for it hears of it; if nobody does it was for nothing
 
     async def close(self) -> None:
         """End all computations."""
@@ -90,7 +119,7 @@ class Answering:
         """Make the answers to the last revision."""
         revision = call.revision
         question, at, warnings = call.question()
-        estimates = await self._estimates(question, at, wanted)
+        estimates = await self._estimates(question, at, wanted, call)
         for confidence, estimate in zip(wanted, estimates, strict=True):
             call.answers[confidence] = Answer(revision, at, question, with_warnings(estimate, warnings))
         call.wake()
@@ -114,7 +143,15 @@ class Answering:
             call.guessed[confidence] = Answer(number, at, question, with_warnings(estimate, warnings), told)
         call.wake()
 
-    async def _estimates(self, question: Call, at: float, wanted: list[float]) -> list[LocationEstimate]:
+    async def _estimates(
+        self, question: Call, at: float, wanted: list[float], call: LiveCall | None = None
+    ) -> list[LocationEstimate]:
+        begun: dict[float, asyncio.Task[LocationEstimate]] = {}
+        if call is not None and call.ahead is not None:
+            ahead, call.ahead = call.ahead, None
+            if ahead.at == at and ahead.call == question:
+                begun = ahead.estimates
+        answers = [begun.get(confidence) or self._resolve(question, confidence, at) for confidence in wanted]
         if len(wanted) == 1:
-            return [await self._resolve(question, wanted[0], at)]
-        return await asyncio.gather(*(self._resolve(question, confidence, at) for confidence in wanted))
+            return [await answers[0]]
+        return await asyncio.gather(*answers)

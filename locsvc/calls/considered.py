@@ -58,6 +58,26 @@ class Considered:
         return call, ((_left_out(left_out),) if left_out else ())
 
 
+def foreseen(evidence: Sequence[Evidence], pieces: int, at: float) -> tuple[Evidence, ...]:
+    """Pieces as the journal is going to keep them, when all are new: named, and none observed after it arrived.
+
+    Parameters
+    ----------
+    pieces
+        How many the call has before.
+    at
+        When they arrived.
+    """
+    return tuple(
+        replace(
+            piece,
+            evidence_id=piece.evidence_id or f"evidence-{pieces + place}",
+            observed_at=at if piece.observed_at is None else min(piece.observed_at, at),
+        )
+        for place, piece in enumerate(evidence, 1)
+    )
+
+
 def call_at(record: CallRecord, revision: int) -> tuple[Call, list[Warning]]:
     """The call as it was at a revision, and the warnings that its estimate ends with.
 

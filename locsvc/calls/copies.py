@@ -60,6 +60,15 @@ class Answer:
 
 
 @dataclass(slots=True, eq=False)
+class Ahead:
+    """The answer to a change that the journal is writing: made meanwhile, and told if the change comes out so."""
+
+    call: Call
+    at: float
+    estimates: dict[float, asyncio.Task[LocationEstimate]]
+
+
+@dataclass(slots=True, eq=False)
 class Watcher:
     """Who watches a call; what waits for it is always the newest answer, never a queue.
 
@@ -129,6 +138,8 @@ class LiveCall:
         The last that was acknowledged here, and the last whose estimate was given to the journal.
     guesses
         Counts what happened to `unkept`.
+    ahead
+        The answer to what is being written.
     """
 
     call_id: str
@@ -148,6 +159,7 @@ class LiveCall:
     answers: dict[float, Answer] = field(default_factory=dict)
     guessed: dict[float, Answer] = field(default_factory=dict)
     watchers: set[Watcher] = field(default_factory=set)
+    ahead: Ahead | None = None
     working: asyncio.Task[None] | None = None
     loading: asyncio.Task[None] | None = None
 
@@ -191,20 +203,28 @@ class LiveCall:
             self.unkept.remove(change)
             self.guesses += 1
 
+    def forget_ahead(self, change: Unkept) -> None:
+        """The change made no revision with evidence: if it was foreseen and not told by now, it was for nothing."""
+        if self.ahead is not None and self.ahead.at == change.at and self.working is None:
+            self.ahead = None
+
+    def wanted(self, *, own: bool) -> set[float]:
+        """Confidences at which a revision is answered; those of this process at the one that is given besides."""
+        watched = {w.confidence for w in self.watchers}
+        return watched | {GIVEN_CONFIDENCE} if own else watched
+
     def lacking(self) -> list[float]:
         """Confidences for which the last revision has no answer yet."""
         if not self.told:
             return []
-        wanted = {w.confidence for w in self.watchers}
-        if self.own_revision > self.given_revision:
-            wanted.add(GIVEN_CONFIDENCE)
+        wanted = self.wanted(own=self.own_revision > self.given_revision)
         return [c for c in wanted if c not in self.answers or self.answers[c].number < self.revision]
 
     def unguessed(self) -> list[float]:
         """Confidences for which what is not on disk has not been counted yet."""
         if not self.unkept:
             return []
-        wanted = {w.confidence for w in self.watchers}
+        wanted = self.wanted(own=False)
         return [c for c in wanted if c not in self.guessed or self.guessed[c].number < self.guesses]
 
     def question(self) -> tuple[Call, float, tuple[Warning, ...]]:

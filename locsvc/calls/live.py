@@ -50,8 +50,8 @@ class _Wish:
     """What the journal was asked to keep, and the copy that counts it before it is kept."""
 
     call_id: str
-    calling_number: str
     change: Unkept
+    calling_number: str = ""
     late: asyncio.TimerHandle | None = None
     call: LiveCall | None = None
 
@@ -111,7 +111,7 @@ class LiveCalls:
             When the journal refuses it.
         """
         change = Unkept(ChangeKind.EVIDENCE, arrival.received_at, arrival.evidence)
-        return await self._keep(self.journal.add(arrival), _Wish(arrival.call_id, arrival.calling_number, change))
+        return await self._keep(self.journal.add(arrival), _Wish(arrival.call_id, change, arrival.calling_number))
 
     async def watch(self, asked: Watch) -> AsyncGenerator[Update, None]:
         """What a watcher is told: the answer as it is, then each change; ends with the call.
@@ -175,7 +175,8 @@ class LiveCalls:
         Unavailable
             When the journal gives it up, or the process ends.
         """
-        kept = await self._keep(self.journal.end(call_id, self.now()))
+        at = self.now()
+        kept = await self._keep(self.journal.end(call_id, at), _Wish(call_id, Unkept(ChangeKind.ENDED, at)))
         updates = self.watch(Watch(call_id, kept.revision - 1))
         async with contextlib.aclosing(updates):
             async for update in updates:
@@ -207,35 +208,42 @@ class LiveCalls:
 
     # The journal: what it is asked to keep, what it kept, what others wrote
 
-    def _keep(self, future: Future[Kept], wish: _Wish | None = None) -> asyncio.Future[Kept]:
+    def _keep(self, future: Future[Kept], wish: _Wish) -> asyncio.Future[Kept]:
         """What the journal makes of a wish; when it is slow the change is counted before it is on disk."""
         answer: asyncio.Future[Kept] = self._loop.create_future()
-        if wish is not None:
+        kind = wish.change.kind
+        if kind is not ChangeKind.ENDED:
             wish.late = self._loop.call_later(self._settings.slow_s, self._is_late, wish)
+        if kind is not ChangeKind.OPENED and (call := self._meant(wish)) is not None:
+            self._answering.foresee(call, wish.change.evidence, wish.change.at)
         future.add_done_callback(lambda done: self._crossing.call(lambda: self._settle(done, wish, answer)))
         return answer
 
-    def _is_late(self, wish: _Wish) -> None:
+    def _meant(self, wish: _Wish) -> LiveCall | None:
+        """The call of a wish, as far as is known here."""
         if wish.call_id:
-            wish.call = self._calls.copy(wish.call_id)
-        else:
-            wish.call = self._calls.of_number(wish.calling_number, wish.change.at, self._settings.match_window_s)
+            return self._calls.get(wish.call_id)
+        return self._calls.of_number(wish.calling_number, wish.change.at, self._settings.match_window_s)
+
+    def _is_late(self, wish: _Wish) -> None:
+        wish.call = self._calls.copy(wish.call_id) if wish.call_id else self._meant(wish)
         if wish.call is not None:
             wish.call.count(wish.change)
             self._calls.touch(wish.call)
             self._answering.work(wish.call)
 
-    def _settle(self, done: Future[Kept], wish: _Wish | None, answer: asyncio.Future[Kept]) -> None:
+    def _settle(self, done: Future[Kept], wish: _Wish, answer: asyncio.Future[Kept]) -> None:
         """The journal has answered."""
-        if wish is not None:
-            if wish.late is not None:
-                wish.late.cancel()
-            if wish.call is not None:
-                wish.call.forget(wish.change)
-                self._answering.work(wish.call)
+        if wish.late is not None:
+            wish.late.cancel()
+        if wish.call is not None:
+            wish.call.forget(wish.change)
+            self._answering.work(wish.call)
         error = done.exception()
         if error is None:
             self._kept(done.result())
+        if (error is not None or not done.result().added) and (call := self._meant(wish)) is not None:
+            call.forget_ahead(wish.change)
         if answer.done():  # its client went away
             return
         if error is None:
@@ -304,7 +312,7 @@ class LiveCalls:
                 at = self.now()
                 future = self.journal.tell_deadline(call.call_id, at)
                 try:
-                    kept = await self._keep(future, _Wish(call.call_id, "", Unkept(ChangeKind.DEADLINE, at)))
+                    kept = await self._keep(future, _Wish(call.call_id, Unkept(ChangeKind.DEADLINE, at)))
                 except Overloaded as error:
                     await asyncio.sleep(error.retry_after_s)
                 except LocsvcError:
@@ -329,7 +337,7 @@ class LiveCalls:
             return call
         at = self.now()
         future = self.journal.open_call(asked.call_id, number, None, at)
-        opened = self._keep(future, _Wish(asked.call_id, number, Unkept(ChangeKind.OPENED, at)))
+        opened = self._keep(future, _Wish(asked.call_id, Unkept(ChangeKind.OPENED, at), number))
 
         def told(done: asyncio.Future[Kept]) -> None:
             if not done.cancelled() and (error := done.exception()) is not None:

@@ -62,6 +62,8 @@ class LiveServing:
         self._set_health = set_health
         self._keeps_house = keeps_house
         self._tasks: list[asyncio.Task[None]] = []
+        if settings.journal is not None:
+            service.closed = Unavailable("the journal of live calls is not open yet; try again in a second")
 
     async def start(self) -> None:
         """Open the journal, or go on trying when it cannot be reached.
@@ -78,7 +80,7 @@ class LiveServing:
         try:
             await self._open(arrivals)
         except Unavailable as error:
-            self._service.closed = Unavailable("the journal of live calls cannot be reached yet; try again in a second")
+            self._service.closed = Unavailable("the journal of live calls cannot be reached; try again in a second")
             log.error("journal_unavailable", problem=str(error), remedy="it is tried again")  # noqa: TRY400 - no fault
             self._spawn(self._open_later(arrivals))
 

@@ -88,6 +88,7 @@ class Workers:
         self._workers: list[_Worker] = []
         self._due: list[tuple[float, int]] = []
         self._delay_s = FIRST_DELAY_S
+        self._told = False
         self._ending = False
         self._wake_in, self._wake_out = self._context.Pipe(duplex=False)
 
@@ -138,7 +139,6 @@ class Workers:
         self._workers.append(_Worker(number, process, ours))
 
     def _watch(self, port: int) -> None:
-        told = False
         while not self._ending:
             now_s = time.monotonic()
             for due_s, number in [due for due in self._due if due[0] <= now_s]:
@@ -149,8 +149,9 @@ class Workers:
             wait([self._wake_in, *pipes, *(w.process.sentinel for w in self._workers)], timeout_s)
             for worker in list(self._workers):
                 self._look_at(worker)
-            if not told and len(self._workers) == self._settings.workers and all(w.ready for w in self._workers):
-                told = True
+            ready = [w for w in self._workers if w.ready]
+            if not self._told and len(ready) == self._settings.workers:
+                self._told = True
                 log.info("serving", port=port, workers=len(self._workers))
                 if self._tell is not None:
                     self._tell(port)
@@ -162,8 +163,11 @@ class Workers:
             except EOFError:
                 said = None
             if isinstance(said, LocsvcError):
-                raise said
-            worker.ready = said is not None
+                if not self._told:
+                    raise said
+                log.error("worker_refused", problem=str(said), remedy="it is tried again; the others serve on")
+            else:
+                worker.ready = said is not None
         if worker.process.is_alive():
             return
         worker.process.join()
@@ -171,7 +175,7 @@ class Workers:
         self._workers.remove(worker)
         if self._ending:
             return
-        if not worker.ready:
+        if not worker.ready and not self._told:
             msg = f"a worker ended with exit code {worker.process.exitcode} before it served; see its log above"
             raise Unavailable(msg)
         lived_s = time.monotonic() - worker.started_s

@@ -85,8 +85,8 @@ async def test_each_change_is_told_with_what_made_it(caller: Caller) -> None:
     await seen.end()
     assert seen.error is None
     assert seen.revisions == [1, 2, 3]
-    assert seen.updates[-1].kind == messages.CHANGE_KIND_ENDED
-    assert last.estimate == seen.updates[-1].estimate
+    assert seen.kept[-1].kind == messages.CHANGE_KIND_ENDED
+    assert last.estimate == seen.kept[-1].estimate
 
 
 async def test_a_watcher_gets_the_confidence_and_the_radius_that_it_asks_for(caller: Caller) -> None:
@@ -118,7 +118,7 @@ async def test_it_resumes_from_a_revision(caller: Caller) -> None:
     assert list(told.evidence_ids) == ["c"]
     up_to_date = caller.watch("c-1", after_revision=3, heartbeat_s=0.1)
     await up_to_date.until(lambda seen: len(seen.heartbeats) >= 2)
-    assert not up_to_date.updates
+    assert not up_to_date.kept
     beat = up_to_date.heartbeats[0]
     assert (beat.revision, beat.kind, beat.change, beat.HasField("estimate")) == (3, 0, "", False)
     await caller.add(fix("d"), call_id="c-1")
@@ -153,14 +153,14 @@ async def test_estimates_are_those_of_the_evidence_up_to_their_revision(
     async with read(journal) as opened:
         record = opened.record("c-1")
         assert record is not None
-        for update in seen.updates:
+        for update in seen.kept:
             call, warnings = call_at(record, update.revision)
             at = record.changes[update.revision - 1].at
             (estimate,) = town.resolve([call], as_of=[at])
             assert read_estimate(update.estimate) == with_warnings(estimate, warnings)
         answer = await caller.get("c-1")
         assert list(answer.estimate_revisions) == seen.revisions
-        assert list(answer.estimates) == [u.estimate for u in seen.updates]
+        assert list(answer.estimates) == [u.estimate for u in seen.kept]
 
 
 # By number
@@ -273,13 +273,13 @@ async def test_at_the_deadline_a_revision_says_the_best_known(start: Start, jour
     await caller.add(fix("gps"), call_id="c-1")
     watchers = [caller.watch("c-1"), other.watch("c-1"), caller.watch("silent")]
     for seen in watchers:
-        await seen.until(lambda s: any(u.kind == messages.CHANGE_KIND_DEADLINE for u in s.updates))
-        told = seen.updates[-1]
+        await seen.until(lambda s: any(u.kind == messages.CHANGE_KIND_DEADLINE for u in s.kept))
+        told = seen.kept[-1]
         assert told.revision == 2
         assert "deadline" in told.change
         assert 1.0 <= told.outlook.elapsed_s < 1.5
         assert told.changed_at.ToMicroseconds() >= told.outlook.deadline_at.ToMicroseconds()
-    assert watchers[2].updates[-1].estimate.outcome == estimate_pb2.OUTCOME_NO_LOCATION
+    assert watchers[2].kept[-1].estimate.outcome == estimate_pb2.OUTCOME_NO_LOCATION
     await asyncio.sleep(0.2)
     assert [c.kind for c in (await caller.get("c-1")).changes] == [
         messages.CHANGE_KIND_EVIDENCE,
@@ -339,10 +339,10 @@ async def test_evidence_after_the_end_makes_a_revision_and_the_call_stays_ended(
     seen = await caller.watch("c-1", after_revision=1).end()
     assert seen.error is None
     assert seen.revisions == [3]
-    assert seen.updates[0].kind == messages.CHANGE_KIND_ENDED
+    assert seen.kept[0].kind == messages.CHANGE_KIND_ENDED
     assert seen.evidence_ids == ["b"]
     over = await caller.watch("c-1", after_revision=3).end()
-    assert (over.error, over.updates) == (None, [])
+    assert (over.error, over.kept) == (None, [])
     assert (await caller.get("c-1")).HasField("ended_at")
 
 
