@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Final
 
 import sqlalchemy as sa
@@ -81,6 +81,8 @@ class Writer:
         # When to give up; set by `close`.
         self._until: float | None = None
         self._closing = threading.Event()
+        self._given_up = False
+        self._under_way: Sequence[Wish] = ()
         self._no_notes_before = 0.0
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
 
@@ -151,7 +153,9 @@ class Writer:
             # A moment more for what is under way; a database that hangs holds up nobody longer.
             self._thread.join(timeout_s + 0.2)
         with self._changed:
-            left = list(self._wishes)
+            # What is under way now is taken back, if it does not hang in the disk.
+            self._given_up = True
+            left = [*self._under_way, *self._wishes]
             self._wishes.clear()
             lost = self._unkept
         self._give_up(left)
@@ -199,7 +203,7 @@ class Writer:
         return taken
 
     def _keep(self, wishes: Sequence[Wish]) -> None:
-        ready = [wish for wish in wishes if self._encode(wish)]
+        self._under_way = ready = [wish for wish in wishes if self._encode(wish)]
         delay_s = _FIRST_DELAY_S
         while ready:
             try:
@@ -234,8 +238,10 @@ class Writer:
             with self._database.writing(connection):
                 group = Group(self._database, connection, self._window_s)
                 answers = group.write(wishes)
+                if self._given_up:
+                    raise _TakenBack
         except Exception as error:
-            if not is_own_fault(error):
+            if self._given_up or not is_own_fault(error):
                 raise
             return self._write_each(wishes)
         return answers, group.changed()
@@ -263,15 +269,17 @@ class Writer:
         with self._changed:
             self._pieces -= max(1, len(wish.evidence))
             self._unkept -= 1
-        if isinstance(answer, Kept):
-            wish.kept.set_result(answer)
-        else:
-            wish.kept.set_exception(answer)
+        # It is done already when the journal was closed meanwhile.
+        with contextlib.suppress(InvalidStateError):
+            if isinstance(answer, Kept):
+                wish.kept.set_result(answer)
+            else:
+                wish.kept.set_exception(answer)
 
     def _give_up(self, wishes: Sequence[Wish]) -> None:
         because = f": {self._last_error}" if self._last_error and not self._healthy else ""
         for wish in wishes:
-            if not wish.kept.done():
+            with contextlib.suppress(InvalidStateError):
                 wish.kept.set_exception(Unavailable(f"the journal was closed before this could be kept{because}"))
 
     def _write_notes(self, notes: Sequence[Note]) -> None:
