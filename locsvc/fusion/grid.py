@@ -43,15 +43,6 @@ LAST_TAIL, CLOSING_TAIL = 0.25, 0.1
 ENOUGH_CELLS = 40
 # Most cells of a call that are split in one level.
 MOST_SPLIT = 64
-# Over half the width of one of n cells that hold p of a Gaussian, the logarithm of the density changes by
-# -2 ln(1 - p) / sqrt(n) where they end: (r / s)^2 with r the radius of all and r / sqrt(n) that of one. Cells this much
-# denser or less dense than where the asked set ends don't lie on its border, nor do their children. Where that is, is
-# known to a cell, and across a long narrow set it changes faster: the fewer cells the more is allowed for.
-STEEPNESS, COARSENESS = 1.0, 2.0
-# A set of so many cells or more is split along its border only, in the last level: its middle lies well inside. But a
-# cell with this much of the mass is worth a closer look wherever it is: less than what would open it again.
-LEAST_CORED = 12
-LIGHT_CORE = 0.05
 # A cell in which evidence hides is split for it only while there are few of them: a thin ring hides in many.
 HIDDEN_CELLS = 64
 # A cell with this much of the mass in which evidence hides (Evaluation.sharpness) is split when the rest is done.
@@ -127,15 +118,13 @@ class _State(NamedTuple):
 
     `log_leaves`: log mass of all leaves and of what lies outside; `peak`: highest log of any leaf so far, opened ones
     too, so that masses in its units never overflow; `kept`: number of leaves; `enough` (0 or 1): the asked set has
-    cells enough; `core`, `log_core`: number and log mass of leaves in the middle of the asked set.
+    cells enough.
     """
 
     log_leaves: Floats
     peak: Floats
     kept: Ints
     enough: Ints
-    core: Ints
-    log_core: Floats
 
 
 class Found(NamedTuple):
@@ -267,8 +256,7 @@ def locate_calls(
     kept: Kept,
 ) -> int:
     """Finds the posteriors of calls from `call` on, while there is room in `found`; the first call that is left."""
-    none = np.zeros(4, np.int64)
-    state = _State(np.zeros(1), np.zeros(1), none[:1], none[1:2], none[2:3], np.zeros(1))
+    state = _State(np.zeros(1), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64))
     base, used = starts[call], 0
     while call < len(confidence) and used + len(look.key) <= len(found.cell):
         log_elsewhere = _refine_call(t, d, call, confidence[call], levels, look, kept, state)
@@ -301,7 +289,6 @@ def _refine_call(
     state.peak[0] = log_elsewhere
     state.kept[0] = 0
     state.enough[0] = 0
-    state.core[0], state.log_core[0] = 0, -np.inf
     for rounds in range(MOST_ROUNDS):
         while count > 0:
             _see(t, d, call, resolution, level, count, look)
@@ -356,18 +343,12 @@ def _choose(confidence: float, resolution: int, count: int, look: Look, state: _
     for k in range(count):
         here += look.mass[look.order[k]]
     total = here + math.exp(min(state.log_leaves[0] - peak, MOST_EXPONENT))
-    needed, held = 1 + state.core[0], math.exp(min(state.log_core[0] - peak, MOST_EXPONENT))
-    border = np.float64(look.mass[look.order[count - 1]])
+    needed, held = 1, 0.0
     for k in range(count):
         held += look.mass[look.order[k]]
         if held >= confidence * total:
-            border = np.float64(look.mass[look.order[k]])
             break
         needed += 1
-    # Cells so much denser or less dense than where the asked set ends are not on its border.
-    width = 1.0 / math.sqrt(needed)
-    change = math.exp((STEEPNESS + COARSENESS * width) * -2.0 * math.log(1.0 - confidence) * width)
-    cored = 7 * needed >= ENOUGH_CELLS and needed >= LEAST_CORED
     # Cells to split: nearly all of the mass; when the next level will be the last, what is well around the asked set.
     if 7 * needed >= ENOUGH_CELLS:
         tail = LAST_TAIL * (1.0 - confidence)
@@ -385,7 +366,7 @@ def _choose(confidence: float, resolution: int, count: int, look: Look, state: _
                 heavy += 1
     # All cells that hide something where they are few, else the heavy ones where those are.
     least = LEAST_HIDDEN_MASS if sharp <= HIDDEN_CELLS else HIDDEN_MASS if heavy <= HIDDEN_CELLS else np.inf
-    held, split, core = 0.0, 0, 0.0
+    held, split = 0.0, 0
     for k in range(count):
         i = look.order[k]
         hidden = look.sharpness[i] > HIDDEN_SHARPNESS and look.mass[i] > least * total
@@ -393,14 +374,9 @@ def _choose(confidence: float, resolution: int, count: int, look: Look, state: _
         if gain > LEAST_GAIN and look.mass[i] * math.exp(gain) > GAINED_MASS * total:
             hidden = True
         # The heaviest come first, what merely hides something last: a full row loses the least.
-        inside = cored and look.mass[i] > border * change and look.mass[i] < LIGHT_CORE * total
-        around = k == 0 or (held < here - tail * total and look.mass[i] * change >= border)
-        closing = not enough and k < MOST_SPLIT and around and not inside
+        closing = not enough and k < MOST_SPLIT and (k == 0 or held < here - tail * total)
         look.split[k] = (hidden or closing) and not at_end and split < MOST_SPLIT
         split += look.split[k]
-        if inside and not enough and not look.split[k]:
-            core += look.mass[i]
-            state.core[0] += 1
         held += look.mass[i]
     # What is light beside a peak that a closer look dissolves may not be light: hardly anything is dropped yet.
     kept = 0.0
@@ -410,8 +386,6 @@ def _choose(confidence: float, resolution: int, count: int, look: Look, state: _
             kept += mass
     if kept > 0.0:
         state.log_leaves[0] = np.logaddexp(state.log_leaves[0], peak + math.log(kept))
-    if core > 0.0:
-        state.log_core[0] = np.logaddexp(state.log_core[0], peak + math.log(core))
     state.peak[0] = max(state.peak[0], peak)
 
 
@@ -505,7 +479,6 @@ def _reopen(t: Lattice, log_elsewhere: float, kept: Kept, state: _State, level: 
         left -= part
         kept.log[i] = OPENED
     state.log_leaves[0] = log_total + math.log(max(left, 1e-12))
-    state.core[0], state.log_core[0] = 0, -np.inf
     return coarsest + 1, count
 
 
