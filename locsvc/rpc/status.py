@@ -100,6 +100,8 @@ _BY_REASON = {meaning.reason: error_class for error_class, meaning in MEANINGS.i
 _BY_CODE: dict[grpc.StatusCode, type[LocsvcError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: BadData,
     grpc.StatusCode.FAILED_PRECONDITION: ConfigError,
+    # A server without what the method needs, as a journal.
+    grpc.StatusCode.UNIMPLEMENTED: ConfigError,
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Overloaded,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,

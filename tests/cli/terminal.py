@@ -64,12 +64,13 @@ class Terminal:
         self.raw += data.decode("utf-8", errors="replace").replace("\r\n", "\n")
         return bool(data)
 
-    def until(self, words: str, timeout_s: float = 60.0) -> None:
-        """Read until the words are on the screen."""
-        end = time.monotonic() + timeout_s
-        while words not in self.text():
-            assert time.monotonic() < end, f"{words!r} did not come; the screen:\n{self.text()}"
-            assert self._read(0.1) or words in self.text(), f"{words!r} did not come; the screen:\n{self.text()}"
+    def until(self, pattern: str, timeout_s: float = 60.0) -> None:
+        """Read until the pattern is on the screen, which may be seen half drawn."""
+        end, more = time.monotonic() + timeout_s, True
+        while not re.search(pattern, self.text()):
+            if not more or time.monotonic() > end:
+                raise AssertionError(f"{pattern!r} did not come; the screen:\n{self.text()}")
+            more = self._read(0.1)
 
     def type(self, keys: str) -> None:
         """Press keys."""

@@ -138,13 +138,13 @@ def test_nothing_is_erased_without_a_yes(data: Path, option: list[str]) -> None:
     assert "give --yes" in done.stderr
     command = [sys.executable, "-m", "locsvc", "calls", "--data", str(data), *option]
     with Terminal(command, columns=100, lines=20) as terminal:
-        terminal.until("[y/N]:")
+        terminal.until(r"\[y/N\]:")
         terminal.type("n\n")
         assert terminal.wait() == 0
         assert "nothing was erased" in terminal.text()
     assert len(told("--data", data)) == 4
     with Terminal(command, columns=100, lines=20) as terminal:
-        terminal.until("[y/N]:")
+        terminal.until(r"\[y/N\]:")
         terminal.type("y\n")
         assert terminal.wait() == 0
     assert len(told("--data", data)) < 4
