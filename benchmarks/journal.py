@@ -1,7 +1,7 @@
-"""How fast the journal of live calls acknowledges: with the disk's word for each, for one process and two on one journal.
+"""How fast the journal of live calls acknowledges what is on disk, for one process and for two on one journal.
 
-    python benchmarks/journal.py                     SQLite in a temporary directory, and PostgreSQL where it is installed
-    python benchmarks/journal.py --url URL           that journal only (it is filled)
+    python benchmarks/journal.py                SQLite in a temporary directory, PostgreSQL where it is installed
+    python benchmarks/journal.py --url URL      that journal only (it is filled)
     python benchmarks/journal.py --seconds 10 --directory /var/tmp
 
 Each process keeps so many pieces of evidence under way, each for one of 200 calls, and sends the next when one is
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import queue
@@ -20,12 +21,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
 
 from locsvc.calls.journal import Journal
-from locsvc.calls.words import Arrival
+from locsvc.calls.words import Arrival, Kept
 from locsvc.model import CellMeasurement, CellScan, Circle, DeviceReport, Evidence, LatLng, PositioningMethod, Radio
 
 CALLS = 200
@@ -41,6 +43,12 @@ def piece(number: int) -> Evidence:
     return Evidence(CellScan(serving), f"scan-{os.getpid()}-{number}", "network", time.time())
 
 
+def took(done: queue.SimpleQueue[float], began: float, kept: Future[Kept]) -> None:
+    """Say how long it took."""
+    kept.result()
+    done.put(time.perf_counter() - began)
+
+
 def flood(url: str, under_way: int, seconds: float) -> list[float]:
     """Seconds that each acknowledgement took."""
     journal = Journal.open(url)
@@ -54,7 +62,7 @@ def flood(url: str, under_way: int, seconds: float) -> list[float]:
         began = time.perf_counter()
         call_id = f"{os.getpid()}-{sent % CALLS}"
         future = journal.add(Arrival((piece(sent),), time.time(), call_id))
-        future.add_done_callback(lambda kept: done.put((kept.result(), time.perf_counter() - began)[1]))
+        future.add_done_callback(functools.partial(took, done, began))
 
     until = time.perf_counter() + seconds
     for _ in range(under_way):
@@ -79,7 +87,7 @@ def paced(url: str, a_second: float, seconds: float) -> list[float]:
         time.sleep(max(0.0, due - time.perf_counter()))
         sent += 1
         future = journal.add(Arrival((piece(sent),), time.time(), f"{os.getpid()}-{sent % CALLS}"))
-        future.add_done_callback(lambda kept, due=due: done.put((kept.result(), time.perf_counter() - due)[1]))
+        future.add_done_callback(functools.partial(took, done, due))
     journal.close(30.0)
     return [done.get(timeout=30.0) for _ in range(sent)]
 

@@ -19,12 +19,10 @@ from locsvc.calls.schema import metadata
 from locsvc.errors import ConfigError
 
 _READERS: Final = 10
-# A host that stands still within a transaction must not hold its calls for ever, nor a silent server a writer.
-_SETTINGS: Final = {
-    "application_name": "locsvc",
-    "idle_in_transaction_session_timeout": "5s",
-    "statement_timeout": "10s",
-}
+_SETTINGS: Final = {"application_name": "locsvc", "statement_timeout": "10s"}
+# A host that stands still within a transaction must not hold its calls for ever.
+_WRITING: Final = {"idle_in_transaction_session_timeout": "5s"}
+# Nor a silent server a writer.
 _CONNECTING: Final = {
     "connect_timeout": "5",
     "keepalives_idle": "5",
@@ -52,12 +50,9 @@ class PostgresDatabase(Database):
             raise ConfigError(
                 "a journal in PostgreSQL needs psycopg: install it with pip install 'locsvc[postgres]'"
             ) from None
-        options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-        given = url.query.get("options", "")
-        query = _CONNECTING | dict(url.query) | {"options": f"{options} {given}".rstrip()}
-        url = url.set(drivername="postgresql+psycopg", query=query)
-        self.engine = sa.create_engine(url, pool_size=4, max_overflow=_READERS, pool_pre_ping=True)
-        self._writers = sa.create_engine(url, poolclass=sa.NullPool)
+        reading, writing = _complete(url, _SETTINGS), _complete(url, _SETTINGS | _WRITING)
+        self.engine = sa.create_engine(reading, pool_size=4, max_overflow=_READERS, pool_pre_ping=True)
+        self._writers = sa.create_engine(writing, poolclass=sa.NullPool)
         sa.event.listen(self._writers, "connect", _wait_for_the_disk)
 
     def insert(self, table: sa.Table) -> postgresql.Insert:
@@ -111,6 +106,14 @@ class PostgresDatabase(Database):
 
     def tidy(self) -> None:
         """Nothing: the server does."""
+
+
+def _complete(url: sa.URL, settings: dict[str, str]) -> sa.URL:
+    """The URL with settings of ours, of which each gives way to one that the URL has."""
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+    given = url.query.get("options", "")
+    query = _CONNECTING | dict(url.query) | {"options": f"{options} {given}".rstrip()}
+    return url.set(drivername="postgresql+psycopg", query=query)
 
 
 def _wait_for_the_disk(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's

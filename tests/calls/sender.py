@@ -9,6 +9,7 @@ import itertools
 import os
 import sys
 import threading
+import time
 from concurrent.futures import Future
 
 from locsvc.calls.journal import Journal
@@ -34,6 +35,8 @@ def main(url: str, name: str) -> None:
         report = DeviceReport(Circle(LatLng(55.0 + count * 1e-6, 2.5), 12.0))
         arrival = Arrival((Evidence(report, f"{name}-{count}", provider=name),), 1_773_489_600.0, f"c-{count % 7}")
         journal.add(arrival).add_done_callback(acknowledged)
+        # Those that start meanwhile need the processor too.
+        time.sleep(0.005)
 
 
 if __name__ == "__main__":

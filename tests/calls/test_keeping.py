@@ -161,13 +161,14 @@ def test_a_newer_journal_is_refused_and_left_alone(url: str, opened: Opener) -> 
 
 
 def test_where_no_journal_can_be(tmp_path: Path) -> None:
-    for place, words in {
+    wrong: dict[str | Path, str] = {
         "mysql://here/x": "is no journal: give a path, sqlite:",
         "sqlite://": "no file for a journal",
         f"sqlite:///{tmp_path}": "no file for a journal",
         tmp_path / "nowhere" / "calls.sqlite": "there is no directory .*nowhere",
         "::nonsense://": "is no journal",
-    }.items():
+    }
+    for place, words in wrong.items():
         with pytest.raises(ConfigError, match=words):
             Journal.open(place)
     other = tmp_path / "notes.txt"

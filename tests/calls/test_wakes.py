@@ -54,7 +54,7 @@ def test_a_lost_wake_is_found_by_looking(url: str, opened: Opener, monkeypatch: 
     keep(writer, fix(1), call="c-1")
     keep(writer, fix(2), call="c-1")
     keep(writer, fix(1), call="c-2")
-    told = {}
+    told: dict[str, int] = {}
     while told != {"c-1": 2, "c-2": 1}:
         call_id, revision = heard.get(timeout=PATIENCE_S)
         # Each revision once, and nothing that was there before.
