@@ -30,7 +30,7 @@ RUN groupadd --gid 10001 locsvc \
  && install -d -o locsvc -g locsvc /data
 COPY --from=build /opt/locsvc /opt/locsvc
 # The core as machine code, for processors like this one; on another kind it is compiled at the first start, into
-# the user's temporary directory. Names of folders are part of its place: compiled where it will lie.
+# the user's temporary directory.
 RUN /opt/locsvc/bin/python -m locsvc.resolver.warming
 COPY --chmod=0755 scripts/healthcheck.py /opt/locsvc/bin/locsvc-health
 ENV PATH=/opt/locsvc/bin:$PATH \

@@ -7,7 +7,8 @@ equal bits.
 
 The machine code is kept beside the source (or in the user's cache directory, where the source may not be written to),
 under a name that hangs on the text of all kernels: a change of any of them compiles all of them anew. Machine code that
-came with the installation, as in an image, is used where it may not be written to.
+came with the installation, as in an image, is used where it may not be written to; neither folders nor times of files
+are in its names, so that a copy works with what was copied along.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import functools
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,9 +55,10 @@ def _fingerprint() -> str:
 
 @functools.cache
 def _mark() -> str:
-    """Name of the file that says that all kernels are there, for this processor."""
+    """Name of the file that says that all kernels are there, for this processor and this version of Python."""
     processor = f"{binding.get_host_cpu_name()} {binding.get_host_cpu_features().flatten()}"
-    return "complete-" + hashlib.sha256(processor.encode()).hexdigest()[:16]
+    runs_on = f"{sys.implementation.cache_tag} {processor}"
+    return "complete-" + hashlib.sha256(runs_on.encode()).hexdigest()[:16]
 
 
 @functools.cache
@@ -99,8 +102,23 @@ def compiling() -> Iterator[None]:
         (kernel_directory() / _mark()).touch()
 
 
+@functools.cache
+def _stamp(source: str) -> str:
+    """What tells a file's text from all others; as for the fingerprint, when it was written does not count."""
+    return hashlib.sha256(Path(source).read_bytes()).hexdigest()
+
+
 class _Place(caching.UserProvidedCacheLocator):
-    """The place of a kernel's machine code, which need not be writable."""
+    """The place of a kernel's machine code, which need not be writable; where its source lies has no part in it."""
+
+    def __init__(self, function: Any, source: str) -> None:  # noqa: ANN401 - numba's own types
+        super().__init__(function, source)  # type: ignore[no-untyped-call]
+        self._source = source
+        self._cache_path = str(Path(getattr(config, _CACHE_DIR)) / function.__module__)
+
+    def get_source_stamp(self) -> str:
+        """What kept machine code must have been made of: numba's own has the file's times, in some of its versions."""
+        return _stamp(self._source)
 
     def ensure_cache_path(self) -> None:
         """Make the directory, if that may be done."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,36 @@ def test_nothing_is_left_to_compile(sample: Path) -> None:
     assert before["locsvc.fusion.fuse._fuse"] == 1
     assert after == before
     assert compiled.are_kept()
+
+
+# What a process compiles for the first calls, and where its package lies.
+COMPILING = """
+import json
+from numba.core import event
+import locsvc
+from locsvc.reference.store import Reference
+from locsvc.resolver import Resolver, warming
+
+with event.install_recorder("numba:compile") as compiled:
+    warming.warm(Resolver(Reference.empty()))
+print(json.dumps([str(found.data["dispatcher"]) for _, found in compiled.buffer] + [locsvc.__file__]))
+"""
+
+
+def test_a_copy_with_new_times_finds_its_machine_code(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "locsvc.resolver.warming"], check=True, capture_output=True)
+    kept = compiled.kernel_directory()
+    package = Path(compiled.__file__).parent
+    copy = tmp_path / "copy" / "locsvc"
+    shutil.copytree(package, copy, copy_function=shutil.copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(kept, copy / "__pycache__" / kept.name, copy_function=shutil.copy)
+    for file in copy.rglob("*"):
+        os.utime(file, (1e9, 1e9))
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILING], capture_output=True, text=True, check=True, cwd=copy.parent,
+        env=os.environ | {"PYTHONPATH": str(copy.parent)},
+    )  # fmt: skip
+    assert json.loads(done.stdout) == [str(copy / "__init__.py")]
 
 
 def twice(value: float) -> float:
