@@ -209,7 +209,7 @@ class _Drawing:
         pieces = [Piece(after_s, after_s, "line", lookup, shown=registered)]
         if self._is("voip.device_share"):
             radius_m = self._draw("voip.device_radius_m")
-            fix = Fix(self._fixed_at(truth, radius_m), radius_m, 0.68, PositioningMethod.WIFI)
+            fix = self._found(Fix(truth, radius_m, 0.68, PositioningMethod.WIFI), truth)
             form = ("pidf-lo", "sip")[int(self._rng.integers(2))]
             after_s = self._draw("voip.device_after_s")
             pieces.append(_shown(after_s, after_s, "handset", fix, form))
@@ -252,7 +252,7 @@ class _Drawing:
         platform = Platform.ANDROID if android else Platform.IOS
         claim = Fix(truth, radius_m, self._scenario.number("handset.confidence"), _METHODS[kind], platform)
         floor_m, common = self._surroundings()
-        first = self._said(dataclasses.replace(claim, place=self._fixed_at(truth, radius_m, floor_m, common)), truth)
+        first = self._said(self._found(claim, truth, floor_m, common), truth)
         https = android and self._is("handset.https_share")
         early = self._is("handset.early_share")
         sent_s = -self._draw("cell.early_s") if early else self._draw("handset.sent_s")
@@ -262,8 +262,8 @@ class _Drawing:
             pieces.append(self._message(sent_s, first, https=not https, by_number=True))
         if self._is("handset.again_share"):
             better_m = max(1.0, round(radius_m * self._scenario.number("handset.again_factor"), 1))
-            place = self._fixed_at(truth, better_m, floor_m, common)
-            again = self._said(dataclasses.replace(claim, place=place, radius_m=better_m), truth)
+            better = dataclasses.replace(claim, radius_m=better_m)
+            again = self._said(self._found(better, truth, floor_m, common), truth)
             later_s = sent_s + self._draw("handset.again_s")
             pieces.append(self._message(later_s, again, https=https, by_number=by_number))
         return [self._named(p) for p in pieces]
@@ -292,15 +292,15 @@ class _Drawing:
         east, north = self._rng.standard_normal(2).tolist()
         return self._scenario.number(f"truth.{name}"), (east, north)
 
-    def _fixed_at(
-        self, truth: LatLng, radius_m: float, floor_m: float = 0.0, common: tuple[float, float] | None = None
-    ) -> LatLng:
-        """Where a fix with a claimed radius at 68 % comes to lie."""
-        sigma_m = math.hypot(self._draw("truth.factor") * radius_m, floor_m)
+    def _found(self, claim: Fix, truth: LatLng, floor_m: float = 0.0, common: tuple[float, float] | None = None) -> Fix:
+        """The fix where it comes to lie: as far off as claims of its platform are, never better than `floor_m`."""
+        factor = self._draw("truth.ios_factor" if claim.platform == Platform.IOS else "truth.android_factor")
+        sigma_m = math.hypot(factor * claim.radius_m, floor_m)
         shared = self._scenario.number("truth.shared") if common is not None else 0.0
         own = self._rng.standard_normal(2)
         off = sigma_m * (math.sqrt(shared) * np.array(common or (0.0, 0.0)) + math.sqrt(1 - shared) * own)
-        return moved(truth, math.degrees(math.atan2(off[0], off[1])), float(np.hypot(off[0], off[1])))
+        place = moved(truth, math.degrees(math.atan2(off[0], off[1])), float(np.hypot(off[0], off[1])))
+        return dataclasses.replace(claim, place=place)
 
     def _said(self, fix: Fix, truth: LatLng) -> Fix:
         """The fix as it is sent: now and then wrong, empty, without a size or old."""

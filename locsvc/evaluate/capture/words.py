@@ -10,7 +10,7 @@ Table = tuple[str, list[str], list[list[str]]]
 
 NAMES = {
     OURS: "locsvc",
-    EVIDENCE: "nearest piece so far (bound)",
+    EVIDENCE: "nearest piece (bound)",
     NEWEST: "newest report",
     SMALLEST: "smallest claimed radius",
 }
@@ -47,11 +47,11 @@ def interval(told: dict[str, Any]) -> str:
     """A share and where it lies with 95 %, percent.
 
     >>> interval({"share": 0.9, "wilson": [0.88, 0.92], "n": 1000})
-    '90.0 (88.0 to 92.0)'
+    '90.0 (88.0-92.0)'
     """
     if not told["n"]:
         return "-"
-    return f"{percent(told['share'])} ({percent(told['wilson'][0])} to {percent(told['wilson'][1])})"
+    return f"{percent(told['share'])} ({percent(told['wilson'][0])}-{percent(told['wilson'][1])})"
 
 
 def marks_table(told: dict[str, Any]) -> Table:
@@ -59,7 +59,7 @@ def marks_table(told: dict[str, Any]) -> Table:
     marks = told["marks"]
     columns = ["% of calls (95 % interval)", *(f"{m['second']:g} s" for m in marks)]
     rows = [[f"an answer: {NAMES[OURS]}", *(percent(m["answered"][OURS]["share"]) for m in marks)]]
-    rows.append(["an answer: any piece that says a place", *(percent(m["answered"][EVIDENCE]["share"]) for m in marks)])
+    rows.append(["an answer: any piece with a place", *(percent(m["answered"][EVIDENCE]["share"]) for m in marks)])
     for within_m in WITHIN_M:
         key, what = f"within_{within_m:g}_m", f"within {within_m:g} m"
         rows.append([f"{what}: {NAMES[OURS]}", *(interval(m[key][OURS]) for m in marks)])

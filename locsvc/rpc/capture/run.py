@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from locsvc.errors import Unavailable
+from locsvc.errors import NotFound, Unavailable
 from locsvc.evaluate.capture.drawing import draw_calls
 from locsvc.evaluate.capture.ground import Ground
 from locsvc.evaluate.capture.scenario import Scenario
@@ -19,6 +19,7 @@ from locsvc.evaluate.capture.summary import DEADLINE_S
 from locsvc.rpc.capture.measuring import Measuring
 from locsvc.rpc.capture.playing import Playing, numbered, play
 from locsvc.rpc.capture.serving import ServerProcess, cpu_s_of
+from locsvc.rpc.client import Client, ClientSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -94,6 +95,8 @@ def bench_capture(
         The data directory is missing, damaged or without cells.
     Unavailable
         The server or a player ends before it should.
+    LocsvcError
+        What a server that runs says to a call that it cannot know, other than that it does not.
     """
     say(f"drawing {settings.calls:,} calls")
     run = f"capture-{time.time_ns() // 1_000_000:x}"
@@ -112,6 +115,9 @@ def bench_capture(
 def _target(settings: CaptureSettings, folder: Path, say: Callable[[str], None]) -> Iterator[tuple[str, int | None]]:
     """Where the server is, and its process when it is our own."""
     if settings.server is not None:
+        # What is wrong there is said once, before 2,000 calls fail of it.
+        with Client(ClientSettings(settings.server)) as client, contextlib.suppress(NotFound):
+            client.get_call("capture")
         yield settings.server, None
         return
     say("starting the server")

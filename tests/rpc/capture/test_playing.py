@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from locsvc.cli import main
-from locsvc.errors import DatasetMissing, Unavailable
+from locsvc.errors import DatasetMissing, LocsvcError, Unavailable
 from locsvc.evaluate.capture.drawing import Fix, Piece, PlannedCall
 from locsvc.evaluate.capture.scenario import read_scenario
 from locsvc.model import CellMeasurement, CellScan, LatLng, PositioningMethod, Radio
@@ -184,3 +185,26 @@ def test_interrupted_it_tells_what_is_known(imported_town: Path) -> None:
 def test_ground_without_cells_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(DatasetMissing):
         bench_capture(CaptureSettings(tmp_path, read_scenario()))
+
+
+def test_a_server_that_cannot_play_is_said_at_once(imported_town: Path, tmp_path: Path) -> None:
+    settings = CaptureSettings(imported_town, read_scenario(), server="127.0.0.1:1", calls=2)
+    with pytest.raises(Unavailable):
+        bench_capture(settings)
+    with (
+        ServerProcess(imported_town, tmp_path, ["--no-journal"]) as server,
+        pytest.raises(LocsvcError, match="journal"),
+    ):
+        bench_capture(dataclasses.replace(settings, server=server.target))
+
+
+def test_a_server_that_runs_is_played_against(imported_town: Path, tmp_path: Path) -> None:
+    with ServerProcess(imported_town, tmp_path, ["--journal", str(tmp_path / "calls.sqlite")]) as server:
+        scenario = read_scenario()
+        settings = CaptureSettings(imported_town, scenario, server=server.target, calls=4, at_once=4, speed=30.0)
+        found = bench_capture(settings)
+        # Its callers of the run before are others.
+        again = bench_capture(settings)
+    assert (found.whole, again.whole) == (True, True)
+    assert set(found.capture.names).isdisjoint(again.capture.names)
+    assert found.capture.server_cpu_s is None
