@@ -30,6 +30,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SEED_VARIABLE = "LOCSVC_TEST_SEED"
 _seed_of_item = pytest.StashKey[int]()
 
+# Before gRPC is loaded: else a process that tests start as another user (PostgreSQL) may die between its fork and its
+# exec, in a handler of gRPC's that touches Python ("event_engine: segfault" in the kernel's log).
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
 # No deadlines: a test that fails on a busy machine says nothing about the code.
 hypothesis.settings.register_profile(
     "dev",

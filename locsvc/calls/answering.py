@@ -120,15 +120,15 @@ class Answering:
         revision = call.revision
         question, at, warnings = call.question()
         estimates = await self._estimates(question, at, wanted, call)
-        for confidence, estimate in zip(wanted, estimates, strict=True):
-            call.answers[confidence] = Answer(revision, at, question, with_warnings(estimate, warnings))
+        answers = [Answer(revision, at, question, with_warnings(estimate, warnings)) for estimate in estimates]
+        call.answers.update(zip(wanted, answers, strict=True))
         call.wake()
         watched = {w.confidence for w in call.watchers}
         for confidence in [c for c in call.answers if c not in watched and c != GIVEN_CONFIDENCE]:
             del call.answers[confidence]
-        for confidence in wanted:
+        for confidence, answer in zip(wanted, answers, strict=True):
             if confidence != GIVEN_CONFIDENCE or call.own_revision > call.given_revision:
-                self._give(Given(call.call_id, revision, self._now(), call.answers[confidence].estimate))
+                self._give(Given(call.call_id, revision, self._now(), answer.estimate))
         call.given_revision = max(call.given_revision, revision)
 
     async def _guess(self, call: LiveCall, wanted: list[float]) -> None:
