@@ -20,6 +20,8 @@ _TIMES = {
     "sent_to_acknowledged_ms": "evidence sent to acknowledged (on disk)",
     "watch_to_first_ms": "watch opened to first message",
 }
+# A client that is later than this is part of what it measures.
+_HELD_UP_MS = 10.0
 _OWN_TIMES = {"sends_late_ms": "sent later than planned", "loop_late_ms": "loop later than asked"}
 
 
@@ -157,6 +159,11 @@ def remarks(told: dict[str, Any]) -> list[str]:
     ]
     if told["speed"] != 1:
         lines.append("Played faster than true: outlooks are not judged, and latencies are true milliseconds.")
+    held_up_ms = told["client"]["loop_late_ms"]["p99_9"] or 0.0
+    if held_up_ms > _HELD_UP_MS:
+        lines.append(
+            f"The client itself was held up ({held_up_ms:,.0f} ms at p99.9): the machine is busy, and times tell of that."
+        )
     lines += [f"Failed: {what}: {count:,}." for what, count in told["failures"].items()]
     return lines
 

@@ -142,6 +142,9 @@ def test_words_and_page(told: dict[str, Any]) -> None:
     assert columns[1:] == ["1 s", "5 s", "10 s", "20 s", "30 s"]
     assert rows[0] == ["an answer: locsvc", "50.0", "50.0", "50.0", "50.0", "75.0"]
     assert any("add: UNAVAILABLE: 1" in line for line in words.remarks(told))
+    assert not any("held up" in line for line in words.remarks(told))
+    busy = {"client": {**told["client"], "loop_late_ms": {"p99_9": 140.0}}}
+    assert any("held up (140 ms at p99.9)" in line for line in words.remarks({**told, **busy}))
     assert "interrupted" in words.lead({**told, "asked": 9})
     page = capture_page(told, read_scenario())
     assert page.count("<svg") >= 6
