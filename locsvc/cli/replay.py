@@ -84,7 +84,8 @@ def replay(common: Common, call_id: str | None, every: bool, limit: int | None, 
         for name in names:
             record = kept.record(name)
             if record is None:
-                raise NotFound(f"there is no call {name!r} in the journal")
+                # Erased since it was listed.
+                continue
             found = replayed(record, kept.given(name), resolver)
             total.add(name, found, every=every)
             if common.as_json:
@@ -98,9 +99,17 @@ def replay(common: Common, call_id: str | None, every: bool, limit: int | None, 
 
 
 def _names(kept: Journal, call_id: str | None, limit: int | None) -> list[str]:
-    """The calls that are meant; that somebody looked is noted."""
+    """The calls that are meant; that somebody looked is noted.
+
+    Raises
+    ------
+    NotFound
+        There is no such call.
+    """
     noted(kept, "replay", call_id=call_id or "")
     if call_id is not None:
+        if kept.record(call_id) is None:
+            raise NotFound(f"there is no call {call_id!r} in the journal")
         return [call_id]
     return [call.call_id for call in kept.calls(limit=limit or _MOST_CALLS)]
 
