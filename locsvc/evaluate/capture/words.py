@@ -162,7 +162,8 @@ def remarks(told: dict[str, Any]) -> list[str]:
     held_up_ms = told["client"]["loop_late_ms"]["p99_9"] or 0.0
     if held_up_ms > _HELD_UP_MS:
         lines.append(
-            f"The client itself was held up ({held_up_ms:,.0f} ms at p99.9): the machine is busy, and times tell of that."
+            f"The client itself was held up ({held_up_ms:,.0f} ms at p99.9): the machine is busy, and the times are not"
+            " the service's alone."
         )
     lines += [f"Failed: {what}: {count:,}." for what, count in told["failures"].items()]
     return lines
