@@ -69,6 +69,8 @@ class _Step:
     ends: bool = False
 
 
+# SQLite takes 32,766 parameters; as many pieces may have waited for a number.
+_KEYS_AT_ONCE: Final = 5_000
 # A name of our own that a sender has used is made another by so many random bytes.
 _OTHER_NAME_BYTES: Final = 6
 
@@ -205,21 +207,20 @@ class Group:
                 if name:
                     names[call is None].add(key_of(owner, name.encode()))
         if contents[False]:
-            self._learn(statements.KNOWN, {"names": sorted(names[False]), "contents": sorted(contents[False])})
+            self._learn(statements.KNOWN, names[False], contents[False], {})
         if contents[True]:
             first = min(step.wish.at for step in steps if step.call is None)
-            self._learn(
-                statements.WAITS_ALREADY,
-                {
-                    "names": sorted(names[True]),
-                    "contents": sorted(contents[True]),
-                    "earliest": first - self._window_s,
-                },
-            )
+            within: Row = {"earliest": first - self._window_s}
+            self._learn(statements.WAITS_ALREADY, names[True], contents[True], within)
 
-    def _learn(self, query: sa.Select[tuple[bytes, bytes, str]], sought: Row) -> None:
-        for row in self._connection.execute(query, sought):
-            self._known[bytes(row.name_key)] = self._known[bytes(row.content_key)] = row.evidence_id
+    def _learn(
+        self, query: sa.Select[tuple[bytes, bytes, str]], names: set[bytes], contents: set[bytes], more: Row
+    ) -> None:
+        of_names, of_contents = sorted(names), sorted(contents)
+        for first in range(0, max(len(names), len(contents)), _KEYS_AT_ONCE):
+            part = slice(first, first + _KEYS_AT_ONCE)
+            for row in self._connection.execute(query, {"names": of_names[part], "contents": of_contents[part]} | more):
+                self._known[bytes(row.name_key)] = self._known[bytes(row.content_key)] = row.evidence_id
 
     def _kept(self, step: _Step) -> Kept | LocsvcError:
         call = step.call

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from locsvc.calls.writer import Writer
 
 # Clean-up that the writers do not wait for.
-_TIDY_EVERY_S: Final = 0.5
+_TIDY_EVERY_S: Final = 2.0
 
 
 class Journal:
@@ -239,7 +239,9 @@ class Journal:
 
     def _tell(self, call_id: str, revision: int) -> None:
         if self.on_change is not None:
-            self.on_change(call_id, revision)
+            # An event loop that has been closed refuses: nobody listens any more.
+            with contextlib.suppress(RuntimeError):
+                self.on_change(call_id, revision)
 
     def _gone(self, call_ids: Sequence[str]) -> None:
         gone = [(call_id, 0) for call_id in call_ids]

@@ -13,22 +13,25 @@ from locsvc.calls.schema import calls, changes, estimates, evidence, look_ups, w
 from locsvc.calls.words import LookUp
 
 # Calls of one transaction: those that live wait for it.
-_CALLS_AT_ONCE: Final = 100
+_CALLS_AT_ONCE: Final = 20
 _OF_CALL: Final = (changes, evidence, estimates, calls)
 
 
 def erase(database: Database, connection: sa.Connection, calling_number: str, look_row: dict[str, object]) -> list[str]:
     """Names of the calls of a number, which are gone with all that was said of them, and all that waited for it."""
     erased: list[str] = []
-    of_number = sa.select(calls.c.call_id).where(calls.c.calling_number == calling_number)
+    some = sa.select(calls.c.call_id).where(calls.c.calling_number == calling_number).limit(_CALLS_AT_ONCE)
     with database.writing(connection):
-        database.lock(connection, "number", [calling_number])
-        connection.execute(sa.delete(waiting).where(waiting.c.calling_number == calling_number))
-        erased += sorted(connection.scalars(of_number))
-        for some in _in_parts(erased):
-            _delete(database, connection, some)
         connection.execute(sa.insert(look_ups), look_row)
-    return erased
+    while True:
+        with database.writing(connection):
+            database.lock(connection, "number", [calling_number])
+            connection.execute(sa.delete(waiting).where(waiting.c.calling_number == calling_number))
+            found = list(connection.scalars(some))
+            _delete(database, connection, found)
+        if not found:
+            return erased
+        erased += found
 
 
 def purge(database: Database, connection: sa.Connection, before: float) -> Iterator[list[str]]:
@@ -51,11 +54,6 @@ def _delete(database: Database, connection: sa.Connection, call_ids: Sequence[st
     database.lock(connection, "call", call_ids)
     for table in _OF_CALL:
         connection.execute(sa.delete(table).where(table.c.call_id.in_(call_ids)))
-
-
-def _in_parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for first in range(0, len(names), _CALLS_AT_ONCE):
-        yield names[first : first + _CALLS_AT_ONCE]
 
 
 def look_row(look_up: LookUp, audit_key: str) -> dict[str, object]:

@@ -6,12 +6,23 @@ import sqlalchemy as sa
 
 from locsvc.calls.schema import calls, changes, evidence, waiting
 
-WHO_CALLED = sa.select(calls.c.call_id).where(
-    calls.c.calling_number.in_(sa.bindparam("numbers", expanding=True)),
-    calls.c.started_at >= sa.bindparam("earliest"),
-    # Those that are over and out of the window can be nobody's.
-    sa.or_(calls.c.ended_at.is_(None), calls.c.started_at >= sa.bindparam("within")),
+_BY_NUMBER = (
+    sa.select(
+        calls.c.call_id,
+        sa.func.row_number()
+        .over(partition_by=calls.c.calling_number, order_by=calls.c.started_at.desc())
+        .label("place"),
+    )
+    .where(
+        calls.c.calling_number.in_(sa.bindparam("numbers", expanding=True)),
+        calls.c.started_at >= sa.bindparam("earliest"),
+        # Those that are over and out of the window can be nobody's.
+        sa.or_(calls.c.ended_at.is_(None), calls.c.started_at >= sa.bindparam("within")),
+    )
+    .subquery()
 )
+# The newest few of each number: each is locked, and a number that calls again and again has thousands.
+WHO_CALLED = sa.select(_BY_NUMBER.c.call_id).where(_BY_NUMBER.c.place <= 3)
 CALLS = sa.select(
     calls.c.call_id,
     calls.c.calling_number,

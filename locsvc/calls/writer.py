@@ -24,8 +24,9 @@ from locsvc.model import Evidence
 
 # Pieces that may wait in memory: of 1 kB each 20 MB, and ten seconds of the heaviest load that a process takes.
 MOST_WAITING: Final = 20_000
-# Pieces of one transaction: those who come meanwhile wait for it.
+# Of one transaction: those who come meanwhile wait for it, and PostgreSQL has room for some thousand locks.
 _MOST_PIECES: Final = 1_000
+_MOST_WISHES: Final = 500
 # Estimates and look-ups wait for a moment without evidence, but no longer than this; only so many go at once, as
 # evidence that comes meanwhile waits for them.
 _NOTES_REST_S: Final = 0.05
@@ -197,7 +198,7 @@ class Writer:
     def _some_wishes(self) -> list[Wish]:
         taken: list[Wish] = []
         pieces = 0
-        while self._wishes and pieces < _MOST_PIECES:
+        while self._wishes and pieces < _MOST_PIECES and len(taken) < _MOST_WISHES:
             pieces += max(1, len(self._wishes[0].evidence))
             taken.append(self._wishes.popleft())
         return taken
@@ -220,7 +221,9 @@ class Writer:
                 for wish, answer in zip(ready, answers, strict=True):
                     self._answer(wish, answer)
                 if changed:
-                    self._told(changed)
+                    # Whoever is not woken looks for himself.
+                    with contextlib.suppress(Exception):
+                        self._told(changed)
                 return
 
     def _encode(self, wish: Wish) -> bool:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from locsvc import model
-from locsvc.calls import writer
+from locsvc.calls import group, writer
 from locsvc.calls.coding import estimate_bytes, estimate_of, evidence_of, piece_of
 from locsvc.calls.journal import Journal
 from locsvc.calls.wishes import Wish
@@ -257,6 +257,18 @@ def test_a_call_of_ten_thousand_pieces(journal: Journal) -> None:
     (change,) = journal.record("c-1", 10).changes  # type: ignore[union-attr]
     assert change.evidence[0].evidence_id == "evidence-10001"
     assert len({p.evidence_id for c in whole(journal, "c-1").changes for p in c.evidence}) == 10_001
+
+
+def test_a_crowd_that_waits_for_one_call(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if it were 30,000: more than can be asked for at once.
+    monkeypatch.setattr(group, "_KEYS_AT_ONCE", 70)
+    keep(journal, *(fix(count) for count in range(0, 300, 3)), call="c-1", at=NOON)
+    for _ in range(2):
+        keep(journal, *(fix(count) for count in range(300)), number=NUMBER, at=NOON)
+    kept = journal.open_call("c-1", NUMBER, None, NOON + 1).result(PATIENCE_S)
+    assert kept.record is not None
+    assert [len(change.evidence) for change in kept.record.changes] == [200]
+    assert keep(journal, *(fix(count) for count in range(300)), call="c-1").duplicates == 300
 
 
 def test_a_storm_of_one_number(journal: Journal) -> None:
