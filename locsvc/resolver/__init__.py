@@ -204,11 +204,11 @@ class Begun:
         table, slots, notes = self._table, self._slots, self._notes
         reference, parameters = self._resolver.reference, self._resolver.parameters
         reported = claim_reports(table, slots, notes, parameters)
+        cells = claim_cells(table, reported, slots, reference, notes, parameters)
+        # A number plan's country is worth telling where nothing else has said a place.
         has_place = np.zeros(len(table.started_at), bool)
         has_place[slots.call[slots.placed]] = True
-        has_place[slots.call[table.cells[:, 0].astype(np.int64)]] = True
         lines = claim_lines(table.lookups, has_place.tolist(), slots, reference, notes, parameters)
-        cells = claim_cells(table, reported, slots, reference, notes, parameters)
         return [*reported.made, *cells, *lines]
 
     def _stands(self, core: Fused | None) -> Stands:

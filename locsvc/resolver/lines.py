@@ -173,5 +173,6 @@ def _line_claims(rows: list[tuple[float | None, ...]], slots: Slots) -> LineClai
 
 def _plan_claims(rows: list[tuple[float, ...]]) -> PlanClaims:
     """The collected number plans as arrays."""
-    c = np.array(rows, dtype=np.float64).reshape(-1, 7).T
+    # Rows that lie in one piece: the kernel is compiled for these.
+    c = np.ascontiguousarray(np.array(rows, dtype=np.float64).reshape(-1, 7).T)
     return PlanClaims(c[0].astype(np.int64), c[1].astype(np.int64), c[2], c[3], c[4], c[5], c[6])

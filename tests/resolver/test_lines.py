@@ -9,8 +9,10 @@ import pytest
 from locsvc.fusion.parameters import LINE_KIND_OF_CLASS, MOVING_KINDS
 from locsvc.geo import distance_m
 from locsvc.model import (
+    CellScan,
     CivicAddress,
     ClassOfService,
+    DeviceReport,
     Disposition,
     EvidenceKind,
     LatLng,
@@ -23,7 +25,7 @@ from locsvc.model import (
 )
 from locsvc.reference.countries import country_of_region
 from locsvc.resolver import Resolver
-from tests.resolver.calls import CENTER, about, answer, call, codes, fix, moved, numbers, position, radius, scan
+from tests.resolver.calls import CENTER, about, answer, call, cell, codes, fix, moved, numbers, position, radius, scan
 
 C = ClassOfService
 
@@ -88,6 +90,18 @@ def test_unknown_number_is_told_and_the_plan_s_country_answers_alone(town: Resol
     assert about(beside, "piece-0").disposition is Disposition.SET_ASIDE
     with_scan = answer(town, call(LineLookup("+353209100001"), scan()))
     assert numbers(with_scan) == numbers(answer(town, call(scan())))
+
+
+@pytest.mark.parametrize(
+    "nothing", [scan(dataclasses.replace(cell(), mcc="999")), fix(LatLng(0.0, 0.0)), fix(LatLng(0.0, 0.0), 0.0)]
+)
+def test_evidence_that_says_no_place_does_not_take_the_plan_s_country_away(
+    town: Resolver, nothing: CellScan | DeviceReport
+) -> None:
+    alone = answer(town, call(LineLookup("+353209100001")))
+    got = answer(town, call(LineLookup("+353209100001"), nothing))
+    assert numbers(got) == numbers(alone)
+    assert about(got, "piece-1").disposition is Disposition.SET_ASIDE
 
 
 @pytest.mark.parametrize("number", ["112", "+1", "not a number", ""])
