@@ -345,45 +345,32 @@ class Bench:
 
     def idle(self, workers: int) -> list[dict[str, Any]]:
         """Open watches that hear heartbeats alone, and what a probe sees beside them."""
-        found = []
         # Calls that are watched for long are past their deadline.
         with self.server(workers, options=("--deadline-s", "3600")) as server:
-            for step in IDLE_STEPS:
-                row = {"watches": step, "workers": workers, **self._idle(server, step)}
-                found.append(row)
-                say(row)
-                if over(row) or row["failures"]:
-                    break
-        return found
+            return stepped(IDLE_STEPS, lambda step, again: {"workers": workers, **self._idle(server, step, again)})
 
-    def _idle(self, server: ServerProcess, watches: int) -> dict[str, Any]:
-        target, seconds = (server.target,), max(15.0, self._seconds)
-        load = Load(f"idle-{watches}", target, target, calls=20, idle=watches, per_s=40.0, seconds=seconds)
+    def _idle(self, server: ServerProcess, watches: int, again: int) -> dict[str, Any]:
+        target, seconds, name = (server.target,), max(15.0, self._seconds), f"idle-{watches}-{again}"
+        load = Load(name, target, target, calls=20, idle=watches, per_s=40.0, seconds=seconds, seed=again)
         with loading(load) as running:
             running.wait()
             start_s, before_s = time.monotonic(), cpu_s_of(server.pid) or 0.0
             running.wait()
             cores = ((cpu_s_of(server.pid) or 0.0) - before_s) / (time.monotonic() - start_s)
             seen: Seen = running.wait()
-        return {"server_cores": cores, **seen.told()}
+        return {"watches": watches, "server_cores": cores, **seen.told()}
 
     def rate(self, workers: int) -> list[dict[str, Any]]:
-        """Evidence a second; a step that is over the limit is taken twice, for what else a machine does."""
-        found = []
+        """Evidence a second."""
         with self.server(workers) as server:
-            target = (server.target,)
-            for step in RATE_STEPS:
-                for again in (1, 2):
-                    row = {"asked_per_s": step, "workers": workers}
-                    name = f"rate-{step}-{again}"
-                    row |= measured(Load(name, target, target, per_s=step, seconds=self._seconds, seed=again))
-                    found.append(row)
-                    say(row)
-                    if not over(row):
-                        break
-                else:
-                    break
-        return found
+            target, seconds = (server.target,), self._seconds
+            return stepped(
+                RATE_STEPS,
+                lambda step, again: (
+                    {"workers": workers, "asked_per_s": step}
+                    | measured(Load(f"rate-{step}-{again}", target, target, per_s=step, seconds=seconds, seed=again))
+                ),
+            )
 
     def memory(self, workers: int) -> dict[str, Any]:
         """Memory of an open call, watched and with seven pieces, and of one that is watched alone."""
@@ -447,10 +434,25 @@ class Bench:
         return found
 
 
+def stepped(steps: tuple[int, ...], measure: Callable[[int, int], dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of rising steps, to the first that is over the limit twice: a machine does other things too."""
+    found = []
+    for step in steps:
+        for again in (1, 2):
+            row = measure(step, again)
+            found.append(row)
+            say(row)
+            if not over(row):
+                break
+        else:
+            break
+    return found
+
+
 def over(row: dict[str, Any]) -> bool:
-    """Whether the time that a piece takes to the screen has passed the limit."""
+    """Whether the time that a piece takes to the screen has passed the limit, or something failed."""
     p99 = row["sent_to_stream_ms"]["p99"]
-    return p99 is None or p99 > LIMIT_MS
+    return p99 is None or p99 > LIMIT_MS or bool(row["failures"])
 
 
 def say(row: dict[str, Any]) -> None:
