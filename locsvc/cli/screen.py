@@ -144,7 +144,7 @@ class Screen:
         style = "red" if lost else "green" if self._fit else "yellow"
         state = Text(" no connection: trying again ", style="bold red") if lost else self._clock(now)
         return Panel(
-            Group(*self._parts()),
+            Group(*self._parts(now)),
             box=box.ROUNDED,
             title=title,
             title_align="left",
@@ -157,6 +157,13 @@ class Screen:
     def _fit(self) -> bool:
         return bool(self._past and self._past[-1].fit)
 
+    def _elapsed_s(self, now: float) -> float:
+        """Seconds since the start of the call."""
+        update = self._newest
+        if update is None or update.outlook is None or update.changed_at is None:
+            return 0.0
+        return max(now - update.changed_at + update.outlook.elapsed_s, 0.0)
+
     def _clock(self, now: float) -> Text:
         """How long the call has been going, and how long it is to the deadline."""
         from rich.text import Text
@@ -166,7 +173,7 @@ class Screen:
             return Text(" waiting for the first answer ")
         if update.kind is ChangeKind.ENDED:
             return Text(f" ended at {seconds_text(update.outlook.elapsed_s)} ", style="bold")
-        elapsed_s = max(now - update.changed_at + update.outlook.elapsed_s, 0.0)
+        elapsed_s = self._elapsed_s(now)
         # Whole seconds: tenths that change twice a second are only unrest.
         text = Text(f" {int(elapsed_s)} s since the start " if elapsed_s < 60 else f" {seconds_text(elapsed_s)} ")
         left_s = update.outlook.deadline_at - now
@@ -176,7 +183,7 @@ class Screen:
             text.append("· deadline passed ", style="bold red" if not self._fit else "")
         return text
 
-    def _parts(self) -> list[RenderableType]:
+    def _parts(self, now: float) -> list[RenderableType]:
         """What stands in the frame, from the most needed to the least."""
         from rich.text import Text
 
@@ -193,7 +200,9 @@ class Screen:
         parts += [Text(plain(f"warning: {w.message}"), style="yellow") for w in warnings[:_MOST_WARNINGS]]
         if len(warnings) > _MOST_WARNINGS:
             parts.append(Text(f"and {len(warnings) - _MOST_WARNINGS} warnings more", style="yellow"))
-        waiting = None if update.outlook is None else _waiting(update.outlook)
+        if update.outlook is None or update.kind is ChangeKind.ENDED:
+            return parts
+        waiting = _waiting(update.outlook, self._elapsed_s(now))
         return parts if waiting is None else [*parts, "", waiting]
 
     def _history(self, most: int) -> RenderableType:
@@ -229,8 +238,12 @@ def _answer_rows(estimate: model.LocationEstimate) -> list[Text]:
     first = Text(where, style="bold").append(f" at {words.confidence_text(estimate.confidence)}")
     rows = [first.append(f"   {words.outcome_text(estimate.outcome).lower()}", style="bold red") if conflict else first]
     if estimate.address is not None:
-        away = words.distance_text(estimate.address_distance_m)
-        rows.append(Text(plain(estimate.address.line()), style="bold").append(f" ({away} away)", style="not bold"))
+        away = f" ({words.distance_text(estimate.address_distance_m)} away)"
+        if (estimate.radius_m or 0.0) <= words.ADDRESS_RADIUS_M:
+            rows.append(Text(plain(estimate.address.line()), style="bold").append(away, style="not bold"))
+        else:
+            # One of many in so wide a circle.
+            rows.append(Text(plain(f"nearest address: {estimate.address.line()}{away}"), style="dim"))
     if estimate.areas:
         shares = (f"{area.name} {words.percent_text(area.share)}" for area in estimate.areas[:_MOST_AREAS])
         rows.append(Text(plain(", ".join(shares))))
@@ -240,29 +253,39 @@ def _answer_rows(estimate: model.LocationEstimate) -> list[Text]:
     return rows
 
 
-def _waiting(outlook: Outlook) -> Table | None:
-    """Who may still speak, and beside it what that would bring; None when nothing is awaited."""
-    from rich.table import Table
+def _waiting(outlook: Outlook, elapsed_s: float) -> RenderableType | None:
+    """Who may still speak, and beside it what that would bring; None when nothing is awaited.
 
+    Times are on the call's clock, so that they stay true while nothing changes.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    if not outlook.awaited:
+        return None
     awaited = [
-        (source_text(one.source), words.percent_text(one.chance), _wait_text(one), _about(one.radius_m))
+        (source_text(one.source), words.percent_text(one.chance), _by(outlook, one, elapsed_s), _about(one.radius_m))
         for one in outlook.awaited[:_MOST_AWAITED]
     ]
-    prospects = [
-        (f"in {one.within_s:.0f} s", words.percent_text(one.chance), _about(one.radius_m)) for one in outlook.prospects
+    ahead = [one for one in outlook.prospects if outlook.elapsed_s + one.within_s > elapsed_s]
+    better = [
+        (seconds_text(outlook.elapsed_s + one.within_s), words.percent_text(one.chance), _about(one.radius_m))
+        for one in ahead
     ]
-    if not (awaited or prospects):
-        return None
     made = Table.grid(padding=(0, 4))
     made.add_row(
-        _small(("awaited", "chance", "half within", "gives"), awaited) if awaited else "",
-        _small(("better", "chance", "gives"), prospects) if prospects else "",
+        _small(("awaited", "chance", "half by", "gives"), awaited),
+        _small(("better by", "chance", "gives"), better)
+        if any(one.radius_m for one in ahead)
+        else Text("no better answer is expected", style="dim"),
     )
     return made
 
 
-def _wait_text(awaited: Awaited) -> str:
-    return seconds_text(awaited.median_wait_s) if awaited.chance > 0 else "-"
+def _by(outlook: Outlook, awaited: Awaited, elapsed_s: float) -> str:
+    """When a source has spoken in half of the cases; a source that has let that pass is late."""
+    by_s = outlook.elapsed_s + awaited.median_wait_s
+    return "-" if awaited.chance <= 0 else seconds_text(by_s) if by_s > elapsed_s else "late"
 
 
 def _about(radius_m: float | None) -> str:

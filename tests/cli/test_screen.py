@@ -59,10 +59,25 @@ def test_an_answer_that_will_not_do_says_why_and_what_waiting_may_bring(screen: 
     assert "or else 52.11434, -8.02379 with 29 %" in text
     assert "not fit to dispatch: the radius at 90 % is 1,650 m, wider than 50 m" in text
     assert "warning: Sources exclude each other." in text
-    assert re.search(r"awaited +chance +half within +gives +better +chance +gives", text)
-    assert re.search(r"handset +70 % +12.0 s +25 m +in 5 s +0 % +- ", text)
-    assert re.search(r"network fix +0 % +- +- +in 20 s +40 % +25 m", text)
+    # On the call's clock: 1.5 s and what the outlook says from there.
+    assert re.search(r"awaited +chance +half by +gives +better by +chance +gives", text)
+    assert re.search(r"handset +70 % +13.5 s +25 m +6.5 s +0 % +- ", text)
+    assert re.search(r"network fix +0 % +- +- +21.5 s +40 % +25 m", text)
     assert "4 s since the start · 16 s to the deadline" in text
+
+
+def test_what_waiting_was_to_bring_passes(screen: Screen, conflict: Scene) -> None:
+    screen.add(update(conflict, 1, WAITING), NOW_S)
+    text = shown(screen, NOW_S + 13)
+    assert re.search(r"handset +70 % +late +25 m +21.5 s +40 % +25 m", text)
+    assert "6.5 s" not in text
+    assert "no better answer is expected" in shown(screen, NOW_S + 30)
+
+
+def test_the_address_of_a_wide_circle_is_only_the_nearest(screen: Screen, town: Scene) -> None:
+    wide = replace(town[0], radius_m=547.0)
+    screen.add(update((wide, town[1]), 1, WAITING), NOW_S)
+    assert "nearest address: 3 Mill Lane, Testham TE1 3ST (12 m away)" in shown(screen, NOW_S)
 
 
 def test_an_answer_that_will_do(screen: Screen, town: Scene) -> None:

@@ -222,7 +222,7 @@ def test_a_terminal_counts_down_and_tells_what_waiting_may_bring(script: Scripte
         terminal.type("\x03")
         assert terminal.wait() == EXIT_INTERRUPTED
     assert "not fit to dispatch: wider than 50 m" in shown
-    assert re.search(r"handset +70 % +12.0 s +25 m +in 10 s +40 % +25 m", shown)
+    assert re.search(r"handset +70 % +12.5 s +25 m +10.5 s +40 % +25 m", shown)
     assert terminal.cursor_shown()
     assert "Traceback" not in terminal.text()
 
