@@ -42,6 +42,7 @@ _LEAST_DBM, _MOST_DBM = -113.0, -51.0
 # Metres a step of timing advance, as sheet and standards have it (3GPP TS 45.010, TS 36.213); others have none.
 _TIMING_STEP_M = {Radio.GSM: 553.463, Radio.LTE: 78.071}
 _MOST_ADVANCE = {Radio.GSM: 63, Radio.LTE: 1282}
+_LAST_CELL = {Radio.GSM: 2**16 - 2, Radio.UMTS: 2**28 - 2, Radio.LTE: 2**28 - 2, Radio.NR: 2**36 - 2}
 # Numbers that are kept for fiction, +44 1632 960xxx (Ofcom): lines of no one else are looked for.
 _LINE_NUMBERS = tuple(f"+441632960{i:03d}" for i in range(1000))
 
@@ -141,8 +142,10 @@ class Ground:
         """A cell of the same site that no table has; None where all names are taken."""
         if cell.cell is None:
             return None
+        # Identities end with the radio's bits; the last ones mean "unknown".
+        up = 1 if cell.cell + 60 < _LAST_CELL[Radio(cell.radio)] else -1
         for further in range(3, 60):
-            sibling = dataclasses.replace(cell, cell=cell.cell + further, pci=None, timing_advance=None)
+            sibling = dataclasses.replace(cell, cell=cell.cell + up * further, pci=None, timing_advance=None)
             rows = self._cells.rows(_query(sibling), 1)[0]
             if not rows or rows[0].cell.cell != sibling.cell:
                 return sibling

@@ -19,7 +19,17 @@ from locsvc.evaluate.capture.scenario import Scenario, read_scenario
 from locsvc.evaluate.capture.town import import_town
 from locsvc.formats.messages import read
 from locsvc.geo import distance_m
-from locsvc.model import CellScan, Circle, DeviceReport, Ellipse, LatLng, LineLookup, PositioningMethod
+from locsvc.model import (
+    CellMeasurement,
+    CellScan,
+    Circle,
+    DeviceReport,
+    Ellipse,
+    LatLng,
+    LineLookup,
+    PositioningMethod,
+    Radio,
+)
 from locsvc.reference.cells import import_cells
 from locsvc.reference.snapshot import Draft
 
@@ -199,6 +209,15 @@ def test_speed_shortens_waits_not_ages() -> None:
     piece = Piece(12.0, 10.0, "handset", fix)
     assert evidence_of(piece, NOON_S).observed_at == NOON_S + 10 - 600
     assert evidence_of(piece, NOON_S, 10.0).observed_at == NOON_S + 1 - 600
+
+
+@pytest.mark.parametrize("cell", [41_011, 65_530])
+def test_unknown_cells_have_identities_of_their_radio(ground: Ground, cell: int) -> None:
+    sibling = ground.unknown_sibling(CellMeasurement(Radio.GSM, "001", "01", 101, cell))
+    assert sibling is not None
+    assert sibling.cell is not None
+    assert 0 < abs(sibling.cell - cell) < 60
+    assert sibling.cell < 65_534
 
 
 def test_ground_without_cells_is_said(tmp_path: Path, sample: Path) -> None:
