@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from locsvc.calls.journal import Journal
     from locsvc.calls.words import CallRecord, CallSummary, LookUp
 
+# Enough to tell numbers apart; --json has all of it.
+_SHOWN_OF_HASH = 12
+
 
 @click.command(
     cls=Command,
@@ -173,7 +176,13 @@ def _audit(kept: Journal, limit: int, *, as_json: bool) -> int:
             output.write_json(_look_json(look), lines=True)
         return EXIT_OK
     rows = [
-        (words.time_text(look.at), look.who, look.method, look.call_id or "-", look.calling_number or "-")
+        (
+            words.time_text(look.at),
+            look.who,
+            look.method,
+            look.call_id or "-",
+            look.calling_number[:_SHOWN_OF_HASH] or "-",
+        )
         for look in found
     ]
     output.show(output.table(("at", "who", "method", "call", "number (keyed hash)"), rows))

@@ -264,7 +264,7 @@ def _waiting(outlook: Outlook, elapsed_s: float) -> RenderableType | None:
     if not outlook.awaited:
         return None
     awaited = [
-        (source_text(one.source), words.percent_text(one.chance), _by(outlook, one, elapsed_s), _about(one.radius_m))
+        (source_text(one.source), words.percent_text(one.chance), _by(outlook, one), _about(one.radius_m))
         for one in outlook.awaited[:_MOST_AWAITED]
     ]
     ahead = [one for one in outlook.prospects if outlook.elapsed_s + one.within_s > elapsed_s]
@@ -282,10 +282,9 @@ def _waiting(outlook: Outlook, elapsed_s: float) -> RenderableType | None:
     return made
 
 
-def _by(outlook: Outlook, awaited: Awaited, elapsed_s: float) -> str:
-    """When a source has spoken in half of the cases; a source that has let that pass is late."""
-    by_s = outlook.elapsed_s + awaited.median_wait_s
-    return "-" if awaited.chance <= 0 else seconds_text(by_s) if by_s > elapsed_s else "late"
+def _by(outlook: Outlook, awaited: Awaited) -> str:
+    """When a source has spoken in half of the cases in which it does."""
+    return "-" if awaited.chance <= 0 else seconds_text(outlook.elapsed_s + awaited.median_wait_s)
 
 
 def _about(radius_m: float | None) -> str:

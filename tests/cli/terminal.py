@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -40,6 +41,8 @@ class Terminal:
         )
         os.close(slave)
         self.raw = ""
+        # A character may come in two reads.
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +64,7 @@ class Terminal:
             data = os.read(self._master, 65_536)
         except OSError:
             return False
-        self.raw += data.decode("utf-8", errors="replace").replace("\r\n", "\n")
+        self.raw = (self.raw + self._decoder.decode(data)).replace("\r\n", "\n")
         return bool(data)
 
     def until(self, pattern: str, timeout_s: float = 60.0) -> None:

@@ -69,7 +69,7 @@ def test_an_answer_that_will_not_do_says_why_and_what_waiting_may_bring(screen: 
 def test_what_waiting_was_to_bring_passes(screen: Screen, conflict: Scene) -> None:
     screen.add(update(conflict, 1, WAITING), NOW_S)
     text = shown(screen, NOW_S + 13)
-    assert re.search(r"handset +70 % +late +25 m +21.5 s +40 % +25 m", text)
+    assert re.search(r"handset +70 % +13.5 s +25 m +21.5 s +40 % +25 m", text)
     assert "6.5 s" not in text
     assert "no better answer is expected" in shown(screen, NOW_S + 30)
 
