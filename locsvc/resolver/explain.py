@@ -49,6 +49,7 @@ _PLACED = {
     Reason.UNINFORMATIVE: "agrees, but far less precise than the others",
     Reason.DATASET_MISSING: "the dataset that it needs is not loaded: taken from the country",
     Reason.UNKNOWN_LINE: "only the number plan's country is known",
+    Reason.LINE_WITHOUT_PLACE: "the record has no place: only the number plan's country is known",
 }
 _FALLBACK = {
     CellFallback.UNSPECIFIED: "",

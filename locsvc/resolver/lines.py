@@ -54,17 +54,19 @@ def claim_lines(
     found = _records(reference, [n for n in numbers if n is not None])
     records = iter(found)
     lines: list[tuple[float | None, ...]] = []
-    plans: list[tuple[float, ...]] = []
+    placeless: list[tuple[LineAsked, str | None]] = []
     for a, number in zip(asked, numbers, strict=True):
         record = a.record if number is None else next(records)
+        line = None
         if record is None:
-            plan = _without_record(a, number, slots, reference, notes, alone=not has_place[a.call])
-            if plan is not None:
-                plans.append(plan)
+            _note_no_record(a, slots, reference, notes)
         else:
             line = _plain_claim(a, record) or _claim(a, record, slots, reference, notes)
-            if line is not None:
-                lines.append(line)
+        if line is not None:
+            lines.append(line)
+        elif not has_place[a.call]:
+            placeless.append((a, number or normalise_number(a.number, region)))
+    plans = _countries(placeless, {line[0] for line in lines}, slots, notes)
     made = [of_lines(_line_claims(lines, slots), parameters)] if lines else []
     return [*made, of_plans(_plan_claims(plans), parameters)] if plans else made
 
@@ -130,12 +132,9 @@ def _claim(
     return (asked.call, asked.slot, *place, LINE_KINDS.index(kind), placement, uncertainty, confidence)
 
 
-def _without_record(
-    asked: LineAsked, number: str | None, slots: Slots, reference: Reference, notes: Notes, *, alone: bool
-) -> tuple[float, ...] | None:
-    """Notes a number without a record; the claim of its country when nothing else is known of the caller."""
+def _note_no_record(asked: LineAsked, slots: Slots, reference: Reference, notes: Notes) -> None:
+    """Notes a number without a record."""
     slots.reason[asked.slot] = Reason.UNKNOWN_LINE if reference.lines is not None else Reason.DATASET_MISSING
-    name = slots.names[asked.slot]
     if not asked.implied:
         what = (
             "the number is not in the line dataset"
@@ -143,20 +142,31 @@ def _without_record(
             else "no line dataset is loaded; import one with 'locsvc import lines'"
         )
         code = WarningCode.UNKNOWN_LINE if reference.lines is not None else WarningCode.DEGRADED_DATASET
-        notes.warn(asked.call, code, what, name, "line_lookup.number")
-    region = number_plan_country(number) if number is not None and alone else None
-    country = country_of_region(region) if region is not None else None
-    if country is None:
-        return None
-    slots.placed[asked.slot] = True
-    notes.warn(
-        asked.call,
-        WarningCode.UNKNOWN_LINE,
-        "nothing but the number is known: the answer is the country of its number plan",
-        name,
-        "line_lookup.number",
-    )
-    return (asked.call, asked.slot, country.latitude_deg, country.longitude_deg, 0.0, 1.0, country.radius_m)
+        notes.warn(asked.call, code, what, slots.names[asked.slot], "line_lookup.number")
+
+
+def _countries(
+    placeless: list[tuple[LineAsked, str | None]], placed: set[float | None], slots: Slots, notes: Notes
+) -> list[tuple[float, ...]]:
+    """The claims of number plans' countries, one for each call of which nothing else is known but a number."""
+    plans: list[tuple[float, ...]] = []
+    done = set(placed)
+    for asked, number in placeless:
+        region = number_plan_country(number) if number is not None and asked.call not in done else None
+        country = country_of_region(region) if region is not None else None
+        if country is None:
+            continue
+        done.add(asked.call)
+        slots.placed[asked.slot] = True
+        notes.warn(
+            asked.call,
+            WarningCode.UNKNOWN_LINE,
+            "nothing but the number is known: the answer is the country of its number plan",
+            slots.names[asked.slot],
+            "line_lookup.number",
+        )
+        plans.append((asked.call, asked.slot, country.latitude_deg, country.longitude_deg, 0.0, 1.0, country.radius_m))
+    return plans
 
 
 def _line_claims(rows: list[tuple[float | None, ...]], slots: Slots) -> LineClaims:

@@ -104,6 +104,19 @@ def test_evidence_that_says_no_place_does_not_take_the_plan_s_country_away(
     assert about(got, "piece-1").disposition is Disposition.SET_ASIDE
 
 
+def test_a_record_without_a_place_leaves_the_plan_s_country(town: Resolver) -> None:
+    alone = answer(town, call(LineLookup("+353209100001")))
+    empty = LineRecord("+353209100001", ClassOfService.WIRELESS)
+    got = answer(town, call(LineLookup("", empty), number="+353209100001"))
+    assert numbers(got) == numbers(alone)
+    assert about(got, "piece-0").reason is Reason.LINE_WITHOUT_PLACE
+    assert "country" in about(got, "piece-0").explanation
+    # A line that has a place, or any other evidence, says more.
+    placed = answer(town, call(LineLookup("", empty), LineLookup("+441632960100"), number="+353209100001"))
+    assert numbers(placed) == numbers(answer(town, call(LineLookup("+441632960100"))))
+    assert numbers(answer(town, call(LineLookup("", empty), fix()))) == numbers(answer(town, call(fix())))
+
+
 @pytest.mark.parametrize("number", ["112", "+1", "not a number", ""])
 def test_numbers_of_no_plan_are_no_location(town: Resolver, number: str) -> None:
     got = answer(town, call(LineLookup(number)))
