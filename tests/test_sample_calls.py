@@ -189,7 +189,7 @@ def test_lone_cell_is_wide(estimates: Estimates) -> None:
 
 
 def test_every_answer_names_its_data(estimates: Estimates) -> None:
-    kinds = {"cells", "lines", "addresses", "areas", "calibration"}
+    kinds = {"cells", "lines", "addresses", "areas", "calibration", "core"}
     assert {answer.call_id: {d.dataset for d in answer.datasets} for answer in estimates.values()} == dict.fromkeys(
         estimates, kinds
     )

@@ -38,7 +38,7 @@ def read_calibration(text: str | None) -> tuple[dict[str, Any], DatasetVersion]:
             raise ConfigError(message) from error
         own.pop(FIT, None)
         _merge(values, own, "")
-    digest = hashlib.sha256((text or default_text).encode()).hexdigest()[:12]
+    digest = hashlib.sha256((default_text + (text or "")).encode()).hexdigest()[:12]
     name = "default" if text is None else "calibration.toml"
     version = DatasetVersion("calibration", name, f"{values['version']}-{digest}", source=str(values["fitted_on"]))
     return values, version

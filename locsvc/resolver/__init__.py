@@ -19,6 +19,7 @@ from locsvc.reference.calibration import read_calibration
 from locsvc.resolver.altitude import altitude_of
 from locsvc.resolver.answered import Answered, Located, estimates_of
 from locsvc.resolver.cells import claim_cells
+from locsvc.resolver.core_version import core_version
 from locsvc.resolver.devices import claim_reports
 from locsvc.resolver.explain import Stands, Verdicts, explained
 from locsvc.resolver.lines import claim_lines
@@ -52,7 +53,7 @@ class Resolver:
         self.reference = reference
         values, version = read_calibration(reference.calibration_text)
         self.parameters = Parameters.from_mapping(values)
-        self.datasets = (*reference.versions, version)
+        self.datasets = (*reference.versions, version, core_version())
 
     def resolve(
         self,

@@ -655,7 +655,7 @@ class DatasetVersion(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     LICENCE_FIELD_NUMBER: _builtins.int
     dataset: _builtins.str
-    """"cells", "lines", "addresses", "areas" or "calibration"."""
+    """"cells", "coverage", "lines", "addresses", "areas", "calibration", or "core" for the code that answered."""
     name: _builtins.str
     """Name of the dataset among its kind, such as a file's."""
     version: _builtins.str
