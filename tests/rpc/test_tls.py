@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import grpc
 import pytest
 
 from locsvc import model
+from locsvc.calls.journal import Journal
 from locsvc.errors import ConfigError, Unavailable
 from locsvc.rpc.client import Client, ClientSettings
 from locsvc.rpc.server import LocationServer
 from locsvc.rpc.settings import ServerSettings
+from tests.rpc.watching import Caller, fix
 
 
 def openssl(folder: Path, *arguments: str) -> None:
@@ -138,3 +141,26 @@ async def test_a_key_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     server = LocationServer(ServerSettings(port=0, certificate=missing, private_key=missing))
     with pytest.raises(ConfigError, match=r"missing\.pem"):
         await server.listen()
+
+
+async def test_the_audit_names_who_showed_a_certificate(keys: Path, tmp_path: Path) -> None:
+    files = [(keys / name).read_bytes() for name in ("ca.pem", "client.key", "client.pem")]
+    settings = ServerSettings(
+        port=0,
+        certificate=keys / "server.pem",
+        private_key=keys / "server.key",
+        client_authority=keys / "ca.pem",
+        drain_s=0.0,
+        journal=str(tmp_path / "calls.sqlite"),
+    )
+    server = LocationServer(settings)
+    port = await server.listen()
+    await server.load()
+    async with grpc.aio.secure_channel(f"localhost:{port}", grpc.ssl_channel_credentials(*files)) as channel:
+        caller = Caller(channel)
+        await caller.add(fix(), call_id="c-1")
+        await caller.get("c-1")
+    await server.stop()
+    journal = Journal.open(tmp_path / "calls.sqlite")
+    assert [(look.who, look.method, look.call_id) for look in journal.audit()] == [("client", "GetCall", "c-1")]
+    journal.close()
