@@ -32,12 +32,14 @@ from locsvc.evaluate.labels import CELL, KNOWN
 from locsvc.evaluate.run import Options, evaluate
 from locsvc.evaluate.summary import baselines_summary, summary_of
 from locsvc.evaluate.words import area
+from locsvc.learning.learn import learn
 from locsvc.reference.cells import import_cells
 from locsvc.reference.snapshot import Draft
 from locsvc.tables.grouping import Grouper
 
 Bools = npt.NDArray[np.bool_]
 Change = Callable[[pa.Table], pa.Table]
+Teach = Callable[[pa.Table, Path], None]
 
 DRIVES = {"losangeles": "day", "cork": "day", "ottawa": "day", "dakar": "time"}
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
@@ -53,6 +55,7 @@ neighbour_exponent = 1.0
 same_method_exponent = 1.0
 derived_exponent = 1.0
 [coverage_scan]
+cells_power = 0.0
 level_exponent = 1.0
 unheard_exponent = 1.0
 serving_exponent = 1.0
@@ -144,23 +147,23 @@ def judged_with(table: pa.Table, drive: str, folding: Folding | None, calibratio
         return evaluate([file], None if empty else data, Options(folding=folding, workers=workers)).judged
 
 
-def of_centroids(table: pa.Table, drive: str, folding: Folding) -> Judged | None:
-    """Each fold answered by a cell dataset that the others' rows make: centroids, as open cell tables keep of them."""
+def by_hand(table: pa.Table, drive: str, folding: Folding, teach: Teach, *, alone: bool = False) -> Judged | None:
+    """Each fold answered by a data directory that rows of the other folds make, or with `alone` of the next fold only.
+
+    For what `locsvc evaluate --folds` does not do: other data made of the same history, and less history.
+    """
     grouper = Grouper()
     batches = [b for part in table.to_batches() for b in grouper.add(part)] + list(grouper.end())
     batches = [b for b in batches if len(b)]
     whole, fold = pa.Table.from_batches(batches), np.concatenate(fold_numbers(batches, folding, None))
-    found = []
-    for k in range(int(fold.max()) + 1):
+    rows, found = whole.select(table.schema.names), []
+    folds = int(fold.max()) + 1
+    for k in range(folds):
         with tempfile.TemporaryDirectory() as made:
             folder = Path(made)
-            source, file = folder / "cells.csv", folder / f"{drive}.parquet"
-            source.write_text(centroids(whole.filter(pa.array(fold != k))), encoding="utf-8")
-            data = data_directory(folder, drive, "")
-            with Draft.begin(data) as draft:
-                import_cells(draft, source, name="history")
-                draft.publish()
-            pq.write_table(whole.select(table.schema.names).filter(pa.array(fold == k)), file)
+            data, file = data_directory(folder, drive, ""), folder / f"{drive}.parquet"
+            teach(rows.filter(pa.array(fold == (k + 1) % folds if alone else fold != k)), data)
+            pq.write_table(rows.filter(pa.array(fold == k)), file)
             judged = evaluate([file], data).judged
         if judged is not None:
             # Rows are named by where they stand in the whole table, as in the other lines.
@@ -168,6 +171,22 @@ def of_centroids(table: pa.Table, drive: str, folding: Folding) -> Judged | None
             judged.name[:] = [f"row-{own[int(str(name)[4:]) - 1]}" for name in judged.name]
             found.append(judged)
     return joined(found)
+
+
+def as_history(table: pa.Table, data: Path) -> None:
+    """Learns rows, as they would be by `locsvc learn`."""
+    file = data.parent / "history.parquet"
+    pq.write_table(table, file)
+    learn([file], data)
+
+
+def as_cells(table: pa.Table, data: Path) -> None:
+    """Imports the centroids of rows as a cell dataset."""
+    source = data.parent / "cells.csv"
+    source.write_text(centroids(table), encoding="utf-8")
+    with Draft.begin(data) as draft:
+        import_cells(draft, source, name="history")
+        draft.publish()
 
 
 def centroids(table: pa.Table) -> str:
@@ -197,8 +216,9 @@ def runs(table: pa.Table, drive: str, workers: int) -> Iterator[tuple[str, Judge
     for part in PARTS:
         if part.matters(table):
             yield part.name, judged_with(without(*part.columns)(table), drive, folding, part.calibration, workers)
+    yield "all history but one fold's", by_hand(table, drive, folding, as_history, alone=True)
     if table.column("cell").null_count < len(table):
-        yield "coverage (centroids of the same history)", of_centroids(table, drive, folding)
+        yield "coverage (centroids of the same history)", by_hand(table, drive, folding, as_cells)
     kept = "Irish cell table" if drive in CELLS_OF else "countries"
     yield f"coverage (only {kept} known)", judged_with(table, drive, None, "", workers)
 

@@ -335,4 +335,4 @@ def _reach_m(place: Floats, rows: npt.NDArray[np.int32], middle: npt.NDArray[np.
 def reach_from(cells: LoneCells, latitude_deg: Floats, longitude_deg: Floats) -> Floats:
     """Reach of the histograms, (n,) metres, from other places than the clouds' own."""
     moved = geo.distance_m(cells.latitude_deg, cells.longitude_deg, latitude_deg, longitude_deg)
-    return cells.learned.reach_m + np.nan_to_num(moved)
+    return cells.learned.reach_m + np.where(np.isnan(moved), 0.0, moved)

@@ -8,6 +8,7 @@ for what was never driven: the fewer looks the places had, the more it weighs.
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,6 +53,7 @@ _SHIFT = 52
 _FINEST = 15
 _METRE = math.pi / 180.0 * 6_371_007.0
 _BASE_SHIFT = 45
+_ROOMS = threading.local()
 
 
 @dataclass(slots=True)
@@ -73,6 +75,7 @@ class _Widths(NamedTuple):
 
     wide_share: float
     doubt_looks: float
+    looks_power: float
     unexplained_power: float
     spread_factor: float
     least_spread_m: float
@@ -178,9 +181,10 @@ def _compared(asked: _Asked, terms: _Terms) -> ComparedScans:
     """Scans compared, with as much room as their bins turn out to need."""
     n = len(asked.age_s)
     size = _USUAL_BINS * n + _MOST_SPLIT
-    spare = np.empty(_MOST_BINS, np.int64), np.empty(_MOST_BINS)
-    found = _Found(np.zeros((5, n)), np.zeros((2, n), np.int64), np.empty(size, np.int64), np.empty(size), *spare)
-    done, used, work = 0, 0, room()
+    work, spare_bins, spare_mass = _room_of_thread()
+    room_for_bins = np.empty(size, np.int64), np.empty(size)
+    found = _Found(np.zeros((5, n)), np.zeros((2, n), np.int64), *room_for_bins, spare_bins, spare_mass)
+    done, used = 0, 0
     while True:
         done, used = _fill(asked, terms, work, found, done, used)
         if done == n:
@@ -190,6 +194,14 @@ def _compared(asked: _Asked, terms: _Terms) -> ComparedScans:
     said, runs = found.said, found.runs
     learned = Histograms(said[3], runs[0], runs[1], said[4], found.bins[:used], found.mass[:used])
     return ComparedScans(said[0], said[1], said[2], learned)
+
+
+def _room_of_thread() -> tuple[Room, Ints, Floats]:
+    """Room for the comparison and for bins of one scan: made once a thread, as that costs as much as a scan."""
+    made: tuple[Room, Ints, Floats] | None = getattr(_ROOMS, "made", None)
+    if made is None:
+        made = _ROOMS.made = (room(), np.empty(_MOST_BINS, np.int64), np.empty(_MOST_BINS))
+    return made
 
 
 @compiled
@@ -255,9 +267,9 @@ def _put_cloud(work: Room, n: int, cells: int, places: _Places, widths: _Widths,
         square += work.value[i] * (dn * dn + de * de)
     # Cells that no place explains, known or not, tell that the caller is where nobody was.
     looks *= max(explained, 1e-3) ** widths.unexplained_power
-    doubt = widths.doubt_looks / (looks + widths.doubt_looks)
+    doubt = 1.0 / (1.0 + (looks / widths.doubt_looks) ** widths.looks_power)
     near = math.hypot(widths.spread_factor * math.sqrt(square / 2.0), widths.least_spread_m)
-    said[2] = math.hypot(near, widths.beyond_spread_m * doubt)
+    said[2] = math.hypot(near, widths.beyond_spread_m * doubt * doubt)
     still = 1.0
     if age_s > widths.fresh_s:
         still = widths.still_weight + (1.0 - widths.still_weight) * widths.fresh_s / age_s

@@ -10,7 +10,9 @@ For each place that heard some of the scan's cells the logarithm of the fit is
 * cells that were not heard count where their channel was measured: another cell of it is in the scan;
 * `S_p`: share of the scans at p that the serving cell served; `N_p`: how many looks the place had.
 
-The exponents are below 1, as the cells of one scan go up and down together. See docs/algorithm.md.
+The exponents are below 1, as the cells of one scan go up and down together; all but that of the looks are multiplied by
+(usual_cells / cells) ** cells_power: twenty cells that share their errors do not say twice what ten do. See
+docs/algorithm.md.
 """
 
 from __future__ import annotations
@@ -48,6 +50,8 @@ MOST_CELLS = 64
 # Places that are looked at in passing, and those that are compared.
 MOST_SEEN, MOST_COMPARED = 2048, 96
 _SLOTS = 4 * MOST_SEEN
+# Rows that are looked at in passing, the rarest cells' first: once enough places are known, more find no better ones.
+_MOST_ROWS = 500
 # A row that stands for more places than this tells them apart too little to be spread over them.
 _MOST_IN_A_BIN = 49
 _STEPS = 256
@@ -74,6 +78,8 @@ class Comparison(NamedTuple):
     prior_share: float
     most_share: float
     stray_rate: float
+    usual_cells: float
+    cells_power: float
 
 
 class Signatures(NamedTuple):
@@ -177,7 +183,11 @@ def _look_around(scan: Scan, s: Signatures, room: Room) -> int:
     rows = np.empty(k, np.int64)
     for j in range(k):
         rows[j] = s.cell_start[scan.first[j] + scan.clusters[j]] - s.cell_start[scan.first[j]]
+    passed = 0
     for j in np.argsort(rows):
+        if passed > _MOST_ROWS and seen >= MOST_COMPARED:
+            break
+        passed += rows[j]
         for r in range(s.cell_start[scan.first[j]], s.cell_start[scan.first[j] + scan.clusters[j]]):
             first, last = s.bin_first[s.row_bin[r]], s.bin_last[s.row_bin[r]]
             if last - first > _MOST_IN_A_BIN:
@@ -328,11 +338,11 @@ def compare(scan: Scan, s: Signatures, c: Comparison, room: Room) -> int:
     n = _best(room, _look_around(scan, s, room), len(scan.identity))
     freedom = c.level_freedom
     unit = math.exp(math.lgamma((freedom + 1.0) / 2.0) - math.lgamma(freedom / 2.0)) / math.sqrt(freedom * math.pi)
-    best = -1e300
+    best, shared = -1e300, (c.usual_cells / len(scan.identity)) ** c.cells_power
     for i in range(n):
         told, looked = _gather(room.key[i], scan, s, c, room)
         fit, room.explained[i] = _levels_fit(scan, c, room, unit)
-        value = c.level_exponent * fit + told + c.visits_exponent * _log(looked + 1e-3)
+        value = shared * (c.level_exponent * fit + told) + c.visits_exponent * _log(looked + 1e-3)
         room.value[i], room.looked[i] = value, looked
         best = max(best, value)
     total = 0.0
