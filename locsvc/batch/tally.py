@@ -13,13 +13,14 @@ import pyarrow.compute as pc
 
 from locsvc.batch.bins import FINEST_ZOOM, MAP_WIDTHS, TIME_WIDTHS, Bins, columns_and_rows, squares_of
 from locsvc.tables.columns import Refusals, plain, times
+from locsvc.tables.form import FURTHER
 
 # Radii are counted in bins of 1 % of themselves.
 _BIN = 0.01
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95)
 # Reasons with their own texts in them would be as many as rows.
 _MOST_REASONS = 1_000
-_REFUSED, _OTHER = "partly_read: ", "other"
+_REFUSED, _UNREAD, _OTHER = "partly_read: ", "row cannot be read", "other"
 # Squares of the map and bars of time at most: what a page shows, and some kilobytes a part.
 _MOST_SQUARES, _MOST_BARS = 4_096, 1_500
 _COUNTERS = ("outcomes", "sources", "warnings", "rejects", "areas")
@@ -145,8 +146,10 @@ def tally_of(batch: pa.RecordBatch, rows: int) -> Tally:
         code, _, message = text.partition(": ")
         tally.warnings[code] += count
         if text.startswith(_REFUSED):
-            reason = message.partition(": ")[0]
-            tally.rejects[reason] += count
+            # The value that was refused is no part of the reason; why a row could not be read is.
+            reason, _, more = message.partition(": ")
+            many = int(more) if reason == FURTHER else 1
+            tally.rejects[message if reason == _UNREAD and more else reason] += count * many
     _bound(tally.rejects)
     radius = batch.column("radius_m").drop_null().to_numpy(zero_copy_only=False)
     bins, counts = np.unique(np.floor(np.log(np.maximum(radius, 1e-3)) / _BIN).astype(int), return_counts=True)

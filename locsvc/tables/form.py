@@ -63,6 +63,8 @@ RESULT: Final = pa.schema(
 )
 # A call of which something could not be read, and nothing else says where the caller is.
 REJECTED: Final = "rejected"
+# What a call has beyond the refusals that it tells, and how many.
+FURTHER: Final = "further values or rows of the call cannot be read"
 OUTCOMES: Final = {o: o.name.lower() for o in Outcome}
 
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from locsvc.errors import BadData
 from locsvc.tables.form import check_mapping, renamed
 from locsvc.tables.json_lines import JsonSource
+from locsvc.tables.quotes import Quotes
 from locsvc.tables.text import ROWS, Lines, Source, first_line, split, unread_rows, with_unread
 
 __all__ = ["FORMATS", "CsvSource", "JsonSource", "ParquetSource", "Source", "format_of", "open_source", "unread_rows"]
@@ -88,6 +89,9 @@ class CsvSource(Lines):
         names = self._header(head)
         check_mapping(mapping, names)
         self._names = renamed(names, mapping)
+        self._quotes = Quotes(self._delimiter, len(names))
+        # What stands in for a line that cannot be read: no line of text is like it, and it has a field too many.
+        self._slip = b"\0" + self._delimiter.encode() * len(names)
         self.schema = with_unread(pa.schema([(n, pa.string()) for n in self._names]))
 
     def _header(self, head: bytes) -> list[str]:
@@ -101,21 +105,27 @@ class CsvSource(Lines):
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Block by block."""
-        for block in self._blocks(quoted=True):
+        for block in self._blocks():
             yield from split(self._parsed(block))
 
+    def _whole(self, block: bytes) -> int:
+        return self._quotes.whole(block)
+
     def _parsed(self, block: bytes) -> pa.RecordBatch:
+        """A row for each record of a block; a line that spoils others costs itself alone."""
         wrong: dict[int, str] = {}
 
         def note(row: Any) -> str:  # noqa: ANN401 - Arrow's InvalidRow
-            wrong[row.number] = f"{row.actual_columns} fields where the header has {row.expected_columns}"
+            slip = row.text == self._slip.decode()
+            fields = f"{row.actual_columns} fields where the header has {row.expected_columns}"
+            wrong[row.number] = "a quote is not closed" if slip else fields
             return "skip"
 
-        binary = pa.binary()
+        binary, text = pa.binary(), self._without_slips(block)
         try:
             table = arrow_csv.read_csv(
-                io.BytesIO(block),
-                arrow_csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=self._names),
+                io.BytesIO(text),
+                arrow_csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=self._names),
                 arrow_csv.ParseOptions(
                     delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=note,
                     ignore_empty_lines=len(self._names) > 1,
@@ -131,6 +141,14 @@ class CsvSource(Lines):
         columns = [_decoded(table.column(n).combine_chunks()) for n in self._names]
         good = pa.RecordBatch.from_arrays([*columns, pa.nulls(table.num_rows, pa.string())], schema=self.schema)
         return _interleaved(good, wrong) if wrong else good
+
+    def _without_slips(self, block: bytes) -> bytes:
+        """The block with something in place of each line whose quote is not closed."""
+        pieces, at = [], 0
+        for slip in self._quotes.slips(block):
+            pieces += [block[at : slip.start], self._slip]
+            at = slip.end
+        return b"".join([*pieces, block[at:]]) if pieces else block
 
 
 def _decoded(column: pa.Array) -> pa.Array:

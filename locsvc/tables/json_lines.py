@@ -34,9 +34,8 @@ class JsonSource(Lines):
             if not more:
                 break
             self._buffer += more
-        first = _object(self._buffer.lstrip().split(b"\n", 1)[0])
-        self._calls = isinstance(first, dict) and ("evidence" in first or "calling_number" in first and len(first) < 4)  # noqa: RUF021
-        self._blocks_read = self._blocks(quoted=False)
+        self._calls = holds_calls(self._buffer.lstrip().split(b"\n", 1)[0])
+        self._blocks_read = self._blocks()
         self._first = next(self._blocks_read)
         self._left_out: Counter[str] = Counter()
         if self._calls:
@@ -45,7 +44,7 @@ class JsonSource(Lines):
         if self._size:
             self._theirs = self._columns(path)
         else:
-            self._theirs = _with_evidence(_schema_of([self._first]), mapping)
+            self._theirs = _with_evidence(columns_of([self._first]), mapping)
         theirs = self._theirs.names
         check_mapping(mapping, theirs)
         self._names = renamed(theirs, mapping)
@@ -69,10 +68,10 @@ class JsonSource(Lines):
         state = (path.resolve(), stat.st_size, stat.st_mtime_ns)
         if state not in _columns_of:
             _columns_of.clear()
-            _columns_of[state] = _schema_of(itertools.chain([self._first], self._blocks_read))
+            _columns_of[state] = columns_of(itertools.chain([self._first], self._blocks_read))
             # From the beginning once more.
             super().__init__(path)
-            self._blocks_read = self._blocks(quoted=False)
+            self._blocks_read = self._blocks()
             self._first = next(self._blocks_read)
         return _columns_of[state]
 
@@ -89,14 +88,29 @@ class JsonSource(Lines):
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
-def _schema_of(blocks: Iterable[bytes]) -> pa.Schema:
+def holds_calls(line: bytes) -> bool:
+    """Whether a line is a call of the contract; else it is a row.
+
+    >>> holds_calls(b'{"call_id": "a", "evidence": []}'), holds_calls(b'{"call_id": "a", "latitude": 55}')
+    (True, False)
+    """
+    first = _object(line)
+    return isinstance(first, dict) and ("evidence" in first or ("calling_number" in first and len(first) < 4))
+
+
+def columns_of(blocks: Iterable[bytes]) -> pa.Schema:
     """The columns of some blocks; those whose types do not agree are text."""
+    found = (_parsed(block, None).schema for block in blocks)
+    return joined(pa.schema([f for f in schema if f.name != UNREAD]) for schema in found)
+
+
+def joined(schemas: Iterable[pa.Schema]) -> pa.Schema:
+    """The columns of several pieces of a table in the order in which they begin, with types that hold all of them."""
     kinds: dict[str, pa.Field] = {}
-    for block in blocks:
-        for field in _parsed(block, None).schema:
-            if field.name != UNREAD:
-                held = kinds.get(field.name)
-                kinds[field.name] = field if held is None else _both(held, field)
+    for schema in schemas:
+        for field in schema:
+            held = kinds.get(field.name)
+            kinds[field.name] = field if held is None else _both(held, field)
     return pa.schema(list(kinds.values()))
 
 

@@ -21,7 +21,7 @@ from locsvc.resolver import calls_table
 from locsvc.tables import columns
 from locsvc.tables.answers import result_of, warning_text
 from locsvc.tables.evidence import calls_of, table_of
-from locsvc.tables.form import CALL, CALL_JSON, ROW, UNREAD, output_schema, passing
+from locsvc.tables.form import CALL, CALL_JSON, FURTHER, ROW, UNREAD, output_schema, passing
 from locsvc.tables.grouping import Grouper
 from locsvc.tables.rows import Ints, Rows, read_rows
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # Calls that are resolved as one array.
 CHUNK = 1024
-# A value that could not be read, as a warning of its call.
+# Values that could not be read are warnings of their call: so many, and how many more there are.
 MOST_TOLD = 10
 
 
@@ -149,8 +149,11 @@ def _refuse_values(rows: Rows, call: Ints, refused: dict[int, list[str]]) -> Non
 
 def _tell(refused: dict[int, list[str]], call: int, what: str) -> None:
     told = refused.setdefault(call, [])
-    if len(told) < MOST_TOLD:
-        told.append(warning_text(WarningCode.PARTLY_READ, what))
+    if len(told) >= MOST_TOLD:
+        # One more line holds the number of all the others.
+        before = int(told.pop().rpartition(": ")[2]) if len(told) > MOST_TOLD else 0
+        what = f"{FURTHER}: {before + 1}"
+    told.append(warning_text(WarningCode.PARTLY_READ, what))
 
 
 def _calls(batch: pa.RecordBatch, refused: dict[int, list[str]]) -> Sequence[Call]:

@@ -107,14 +107,14 @@ class Lines(Source):
             self._bytes.close()
             self._raw.close()
 
-    def _blocks(self, *, quoted: bool) -> Iterator[bytes]:
-        """Whole lines; with `quoted`, no cut inside of a quoted field."""
+    def _blocks(self) -> Iterator[bytes]:
+        """Whole records in blocks of some megabytes at most."""
         held, self._buffer = self._buffer, b""
         while True:
             more = self._read(BLOCK)
             if not more:
                 break
-            cut = _cut(held, quoted=quoted)
+            cut = self._whole(held) or (held.rfind(b"\n") + 1 if len(held) > MOST_HELD else 0)
             if cut:
                 yield held[:cut]
             held = held[cut:] + more
@@ -122,22 +122,9 @@ class Lines(Source):
         if held:
             yield held if held.endswith(b"\n") else held + b"\n"
 
-
-def _cut(block: bytes, *, quoted: bool) -> int:
-    r"""Where the last whole record of a block ends; 0 for nowhere.
-
-    >>> _cut(b'a,b\nc,"d\ne', quoted=True), _cut(b"a\nb", quoted=False)
-    (4, 2)
-    """
-    cut = block.rfind(b"\n") + 1
-    if not quoted:
-        return cut
-    odd = block.count(b'"', 0, cut) % 2
-    while cut and odd:
-        before = block.rfind(b"\n", 0, cut - 1) + 1
-        odd ^= block.count(b'"', before, cut) % 2
-        cut = before
-    return cut or (block.rfind(b"\n") + 1 if len(block) > MOST_HELD else 0)
+    def _whole(self, block: bytes) -> int:
+        """Where the last whole record of a block ends; 0 for nowhere."""
+        return block.rfind(b"\n") + 1
 
 
 def split(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

@@ -1,15 +1,18 @@
-"""Tables as they come: columns of JSON Lines wherever they begin, lines and fields that are cut nowhere."""
+"""Tables as they come: columns of JSON Lines wherever they begin, fields that are cut nowhere, quotes left open."""
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
+from locsvc.tables import text
 from locsvc.tables.inputs import open_source
 from locsvc.tables.text import BLOCK
 
@@ -64,3 +67,35 @@ def test_late_evidence_of_stdin_is_read_and_other_columns_are_told(monkeypatch: 
     assert (late["latitude"], late["neighbours"]) == ("51.5", '[{"pci": 3}]')
     assert "extra" not in late
     assert source.left_out() == {"extra": 1}
+
+
+# --- CSV ---
+
+
+@pytest.mark.parametrize("block", [BLOCK, 3_000, 700])
+def test_a_quote_left_open_costs_its_own_line_wherever_it_stands(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(text, "BLOCK", block)
+    monkeypatch.setattr(text, "MOST_HELD", 4 * block)
+    rng = np.random.default_rng(seed)
+    kinds = rng.choice(5, 3_000, p=[0.5, 0.2, 0.1, 0.1, 0.1])
+    # Long stretches without any quote, so that blocks end while one is open.
+    kinds[1_000:2_000] = np.where(np.arange(1_000) % 250 == 7, 4, 0)
+    out, wanted = io.StringIO("n,value,note\n"), []
+    out.seek(0, io.SEEK_END)
+    for n, kind in enumerate(kinds.tolist()):
+        value = ("plain", 'lines, "of" \n text, \n\n and more', "a, b", '5" pipe', "")[kind]
+        if kind == 4:
+            out.write(f'{n},"open,{n}\n')
+        elif kind == 3:
+            out.write(f"{n},{value},{n}\n")
+        else:
+            csv.writer(out, lineterminator="\n").writerow([n, value, n])
+        wanted.append({"n": str(n), "value": value, "note": str(n)} if kind < 4 else None)
+    (tmp_path / "a.csv").write_text(out.getvalue())
+    source = open_source(tmp_path / "a.csv", None, {})
+    found = pa.Table.from_batches(source.batches(), source.schema).to_pylist()
+    why = [row.pop("__unread") for row in found]
+    assert [None if told else row for row, told in zip(found, why, strict=True)] == wanted
+    assert set(why) == {None, "a quote is not closed"}

@@ -23,6 +23,8 @@ from locsvc.batch.tally import Tally
 from locsvc.errors import BadData, ConfigError
 from locsvc.tables.form import ROW, check_mapping, output_schema, renamed
 from locsvc.tables.inputs import format_of
+from locsvc.tables.json_lines import holds_calls, joined
+from locsvc.tables.text import BOM
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -35,8 +37,6 @@ Progress = Callable[[int, float | None], None]
 
 # Rows of an output file, nearly.
 _FILE_ROWS = 500_000
-# Lines by which the columns of JSON are known.
-_HEAD_LINES = 2_000
 
 
 def run_frames(spark: SparkSession, job: SparkJob, orders: Orders, progress: Progress | None) -> Tally:
@@ -144,20 +144,32 @@ def _text(spark: SparkSession, place: str, form: str, job: SparkJob) -> tuple[Da
     files = sorted(found.inputFiles())
     if not files:
         raise BadData(f"{job.source} is empty")
-    head = spark.read.text(files[0], lineSep="\n").limit(1 if form == "csv" else _HEAD_LINES).collect()
-    text = "\n".join(x.value for x in head) + "\n"
-    kept = r.Text(form, text, tuple(job.mapping.items()))
+    # A line that is no row: the readers of files leave it out too.
+    given = ~f.col("value").rlike(r"^\r?$" if form == "csv" else r"^\s*$")
+    head = spark.read.text(files[0], lineSep="\n")
+    text = "\n".join(x.value for x in (head if form == "csv" else head.where(given)).limit(1).collect()) + "\n"
+    path, start = f.col("_metadata.file_path").alias("file"), f.col("_metadata.file_block_start").alias("nth")
+    columns = None
+    if form == "jsonl" and not holds_calls(text.encode("utf-8", "surrogateescape").removeprefix(BOM)):
+        columns = _columns(found.where(given).select(path, start, "value"))
+    kept = r.Text(form, text, tuple(job.mapping.items()), columns)
     with tempfile.TemporaryDirectory(prefix="locsvc-") as folder, closing(kept.reader(Path(folder))) as reader:
         schema = reader.schema
-    # A line that is no row: the readers of files leave it out too.
-    blank = r"^\r?$" if form == "csv" else r"^\s*$"
     if form == "jsonl" or len(schema) > 2:
-        found = found.where(~f.col("value").rlike(blank))
-    path, start = f.col("_metadata.file_path").alias("file"), f.col("_metadata.file_block_start").alias("nth")
+        found = found.where(given)
     pieces = found.select(path, start).groupBy("file", "nth").count().collect()
     header = 1 if form == "csv" else 0
     starts, count = _starts({(x.file, x.nth): x["count"] - (header if x.nth == 0 else 0) for x in pieces})
     return found.select(path, start, "value"), count, r.Read(r.carried(schema), starts, kept)
+
+
+def _columns(lines: DataFrame) -> pa.Schema:
+    """The columns of all lines of JSON, wherever they begin, by files and places in order."""
+    found = lines.mapInArrow(r.columns_in, _spark_types(r.COLUMNS)).collect()
+    pieces: dict[tuple[str, int], pa.Schema] = {}
+    for row in found:
+        pieces[row.file, row.nth] = pa.ipc.read_schema(pa.py_buffer(bytes(row["columns"])))
+    return joined(pieces[place] for place in sorted(pieces))
 
 
 def _starts(rows: dict[tuple[str, int], Any]) -> tuple[dict[tuple[str, int], int], int]:

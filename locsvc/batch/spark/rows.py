@@ -23,26 +23,31 @@ from locsvc.batch.work import Orders, answered
 from locsvc.errors import BadData
 from locsvc.tables.form import CALL, ROW
 from locsvc.tables.inputs import unread_rows
+from locsvc.tables.json_lines import columns_of, joined
 
 # By which rows of one call come together: the call's name, or one that no other row has.
 ID = "__id"
+# Columns of lines of JSON, and where the piece of a file stands that has them.
+COLUMNS = pa.schema([pa.field("file", pa.string()), pa.field("nth", pa.int64()), pa.field("columns", pa.binary())])
 # Counts of some answers, in the first of their rows.
 TALLY = pa.field("__tally", pa.string())
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """How lines become rows: by the first lines of the first file."""
+    """How lines become rows: by the first line of the first file, and by the columns of all lines of JSON."""
 
     form: str
     head: str
     mapping: tuple[tuple[str, str], ...]
+    columns: pa.Schema | None = None
 
     def reader(self, folder: Path) -> CsvBlocks | JsonBlocks:
         """A reader of blocks of lines."""
         path = folder / "head"
         path.write_bytes(self.head.encode("utf-8", "surrogateescape"))
-        return (CsvBlocks if self.form == "csv" else JsonBlocks)(path, dict(self.mapping))
+        mapping = dict(self.mapping)
+        return CsvBlocks(path, mapping) if self.form == "csv" else JsonBlocks(path, mapping, self.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +143,21 @@ def _pieces(batch: pa.RecordBatch) -> Iterator[tuple[tuple[str, int], list[bytes
             begin = i
 
 
+def columns_in(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The columns of each piece of a file with lines of JSON, in the order of their lines."""
+    found: dict[tuple[str, int], pa.Schema] = {}
+    for piece, lines in (x for batch in batches for x in _pieces(batch)):
+        held = [found[piece]] if piece in found else []
+        found[piece] = joined([*held, columns_of([b"\n".join(lines) + b"\n"])])
+    packed = [(*piece, schema.serialize().to_pybytes()) for piece, schema in found.items()]
+    yield pa.RecordBatch.from_pylist([dict(zip(COLUMNS.names, row, strict=True)) for row in packed], COLUMNS)
+
+
 def _parsed(reader: CsvBlocks | JsonBlocks, lines: list[bytes]) -> pa.RecordBatch:
     """A row a line: quotes do not reach over lines here, as Spark cuts a text at any of them."""
     if isinstance(reader, JsonBlocks):
         return reader.parsed(b"\n".join(lines) + b"\n")
-    odd = [i for i, line in enumerate(lines) if line.count(b'"') % 2]
+    odd = [i for i, line in enumerate(lines) if line.count(b'"') % 2 and not reader.is_whole(line)]
     if odd:
         why = "a quoted field goes on in another line, which is not read from URLs"
         bad = unread_rows(reader.schema, [why] * len(odd))

@@ -101,7 +101,7 @@ class CsvBlocks(CsvSource):
     def units(self, file: int) -> Iterator[Unit]:
         """The file's units, in order."""
         at = self._bytes.tell() - len(self._buffer)
-        for block in self._blocks(quoted=True):
+        for block in self._blocks():
             yield Unit(file, at, len(block), -1)
             at += len(block)
 
@@ -112,6 +112,10 @@ class CsvBlocks(CsvSource):
     def parsed(self, block: bytes) -> pa.RecordBatch:
         """The rows of a block of whole lines."""
         return self._parsed(block)
+
+    def is_whole(self, line: bytes) -> bool:
+        """Whether a line is a record by itself, its quotes closed."""
+        return self._quotes.is_whole(line)
 
 
 class JsonBlocks(JsonSource):
