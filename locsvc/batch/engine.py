@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
-import multiprocessing
-import signal
+import itertools
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +23,7 @@ from locsvc.batch import work
 from locsvc.batch.outputs import header_bytes, join_parts, writer_format
 from locsvc.batch.state import State, folder_of
 from locsvc.batch.tally import Tally
-from locsvc.errors import ConfigError, Unavailable
+from locsvc.errors import ConfigError
 from locsvc.tables.form import output_schema
 from locsvc.tables.grouping import GAP, MOST_ROWS, Grouper
 from locsvc.tables.inputs import Source, open_source
@@ -38,7 +35,6 @@ _WAITING = 2
 
 # Calls answered so far, and how much of the input has been read (0 to 1; None: nobody knows).
 Progress = Callable[[int, float | None], None]
-Result = tuple[int, Tally, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,19 +181,22 @@ def cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         at = end
 
 
-def _packed(batch: pa.RecordBatch) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    return bytes(sink.getvalue())
+def _processes(orders: work.Orders, workers: int) -> AbstractContextManager[work.Submit]:
+    # Imported where it is used: a run of one part needs none of it.
+    from locsvc.batch.pool import processes
+
+    return processes(orders, workers)
 
 
 def _answer_all(
     job: Job, source: Source, orders: work.Orders, state: State | None, progress: Progress | None
 ) -> tuple[Tally, int]:
-    """Answers batch by batch; counts of all, and how many parts there are."""
+    """Answers batch by batch; counts of all, and how many parts there are.
+
+    What is a single part is answered here: a process would only take its time to start.
+    """
     total, number = Tally() if state is None else state.counted, 0
-    waiting: deque[tuple[int, Future[Result], float | None]] = deque()
+    waiting: deque[tuple[int, Future[work.Result], float | None]] = deque()
 
     def take() -> None:
         part, future, share = waiting.popleft()
@@ -210,51 +209,19 @@ def _answer_all(
         if progress is not None:
             progress(total.calls, share)
 
-    with _pool(orders, job.workers) as submit:
-        for batch, share in _batches(source):
+    batches = _batches(source)
+    first = list(itertools.islice(batches, 2))
+    workers = job.workers if len(first) > 1 else 0
+    with _processes(orders, workers) if workers else work.here(orders) as submit:
+        for batch, share in itertools.chain(first, batches):
             if state is None or number not in state.done:
-                while len(waiting) >= _WAITING * job.workers + 1:
+                while len(waiting) >= _WAITING * workers + 1:
                     take()
                 waiting.append((number, submit(batch, None if state is None else state.part(number)), share))
             number += 1
         while waiting:
             take()
     return total, number
-
-
-@contextlib.contextmanager
-def _pool(orders: work.Orders, workers: int) -> Iterator[Callable[[pa.RecordBatch, Path | None], Future[Result]]]:
-    """Processes that answer batches; they are gone when this ends, at once if by an error.
-
-    Raises
-    ------
-    Unavailable
-        A process was killed.
-    """
-    # The tracker of multiprocessing lets signals through when it starts; that comes before they are held.
-    resource_tracker.ensure_running()
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, work.begin, (orders,))
-
-    def submit(batch: pa.RecordBatch, part: Path | None) -> Future[Result]:
-        # New processes inherit the mask: Ctrl-C is for this process, which ends them.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return pool.submit(work.answer, _packed(batch), part)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    try:
-        yield submit
-        pool.shutdown()
-    except BaseException as error:
-        for child in multiprocessing.active_children():
-            child.kill()
-        pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
-        if isinstance(error, BrokenProcessPool):
-            why = "a process of the run was killed or could not start (is there memory enough?); go on with --resume"
-            raise Unavailable(why) from None
-        raise
 
 
 def is_whole(job: Job) -> bool:

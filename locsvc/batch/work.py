@@ -1,17 +1,20 @@
-"""What a process of the pool does: answers one batch after the other and writes each as a part."""
+"""What a process that answers does: one batch after the other, each written as a part."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from multiprocessing.connection import wait
-from multiprocessing.process import parent_process
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from locsvc.batch.outputs import part_bytes
@@ -22,6 +25,11 @@ from locsvc.tables.form import CALL, CALL_JSON, EVIDENCE_COLUMNS, UNREAD
 
 if TYPE_CHECKING:
     from locsvc.resolver import Resolver
+
+
+# A part's size, counts, and the bytes themselves where there is no file.
+Result = tuple[int, Tally, bytes]
+Submit = Callable[[pa.RecordBatch, Path | None], Future[Result]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,28 @@ class Orders:
     form: str
 
 
+class _NoPandas(MetaPathFinder):
+    """Says that there is none."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """None for all other modules; raises `ModuleNotFoundError`."""
+        del path, target
+        if name == "pandas":
+            raise ModuleNotFoundError(name=name)
+
+
+def without_pandas() -> None:
+    """Have Arrow do without pandas in this process, which has nothing of its.
+
+    Where it is installed, Arrow loads it with the first array, to ask whether the values are a Series: half a second.
+    """
+    sys.meta_path.insert(0, nowhere := _NoPandas())
+    try:
+        pa.array(np.zeros(1))
+    finally:
+        sys.meta_path.remove(nowhere)
+
+
 # An error: why there is none.
 _resolver: Resolver | LocsvcError | None = None
 _orders: Orders | None = None
@@ -48,6 +78,7 @@ def begin(orders: Orders) -> None:
     What is wrong with the data is raised by the first answer: an error here would only break the pool.
     """
     global _resolver, _orders
+    without_pandas()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         _resolver, _orders = resolver_for(orders), orders
@@ -88,14 +119,17 @@ def _collect_rarely() -> None:
 
 
 def _end_with_parent() -> None:
+    from multiprocessing.connection import wait
+    from multiprocessing.process import parent_process
+
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
 
 
-def answer(packed: bytes, part: Path | None) -> tuple[int, Tally, bytes]:
-    """The answers to a batch, written to a part: its size, counts, and the bytes themselves where there is no file.
+def answer(packed: bytes, part: Path | None) -> Result:
+    """The answers of this process to a batch, written to a part.
 
     Raises
     ------
@@ -111,13 +145,36 @@ def answer(packed: bytes, part: Path | None) -> tuple[int, Tally, bytes]:
         raise RuntimeError(msg)
     with pa.ipc.open_stream(packed) as reader:
         batch = reader.read_next_batch()
-    found = answered(_resolver, batch, _orders.confidence)
-    content = part_bytes(found, _orders.form)
+    return part_of(_resolver, _orders, batch, part)
+
+
+def part_of(resolver: Resolver, orders: Orders, batch: pa.RecordBatch, part: Path | None) -> Result:
+    """The answers to a batch, written to a part.
+
+    Raises
+    ------
+    OSError
+        The part cannot be written.
+    """
+    found = answered(resolver, batch, orders.confidence)
+    content = part_bytes(found, orders.form)
     tally = tally_of(found, len(batch))
     if part is None:
         return len(content), tally, content
     write_safely(part, content)
     return len(content), tally, b""
+
+
+@contextlib.contextmanager
+def here(orders: Orders) -> Iterator[Submit]:
+    """What answers batches in this process, at once."""
+
+    def submit(batch: pa.RecordBatch, part: Path | None) -> Future[Result]:
+        done: Future[Result] = Future()
+        done.set_result(part_of(resolver_for(orders), orders, batch, part))
+        return done
+
+    yield submit
 
 
 def answered(resolver: Resolver, batch: pa.RecordBatch, confidence: float) -> pa.RecordBatch:

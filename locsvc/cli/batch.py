@@ -16,7 +16,7 @@ from locsvc.cli.manners import Command
 from locsvc.cli.options import CONFIDENCE, FILE, NEW_FILE, Common, common_options
 
 if TYPE_CHECKING:
-    from locsvc.batch.engine import Job, Run
+    from locsvc.batch.engine import Job, Progress, Run
     from locsvc.batch.spark.engine import SparkJob
 
 _EXAMPLES = """\
@@ -87,7 +87,6 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
         _check_folder(path)
     try:
         from locsvc.batch.engine import Job, is_whole
-        from locsvc.batch.spark.engine import SparkJob
         from locsvc.tables.profile import Profile, read_profile
     except ModuleNotFoundError as error:
         raise tables.without_arrow(error, "batch") from None
@@ -99,6 +98,8 @@ def batch(  # noqa: PLR0913, PLR0917 - one parameter an option
     of, names = _confidence(confidence, saved.confidence), saved.columns | tables.pairs(mapped)
     job: Job | SparkJob
     if engine == "spark":
+        from locsvc.batch.spark.engine import SparkJob
+
         job = SparkJob(source, target, data, of, input_format, form, names, master, executors, _settings(conf), ship)
     else:
         workers = workers or len(os.sched_getaffinity(0))
@@ -147,18 +148,15 @@ def _check_folder(path: Path | None) -> None:
 
 def _run(job: Job | SparkJob, pace: list[tuple[float, int]]) -> Run:
     """Run, with progress on a terminal; when it is interrupted, say how to go on."""
-    from locsvc.batch import engine
-    from locsvc.batch.spark import engine as spark
+    from locsvc.batch.engine import Job
 
-    run_of_spark = isinstance(job, spark.SparkJob)
-    if not run_of_spark:
-        _tell_of_compiling()
+    local = isinstance(job, Job)
     try:
         watch = _watch(pace)
-        done = spark.run(job, watch) if isinstance(job, spark.SparkJob) else engine.run(job, watch)
+        done = _run_here(job, watch) if isinstance(job, Job) else _run_spark(job, watch)
     except KeyboardInterrupt:
         output.end_progress()
-        if not run_of_spark and str(job.target) != "-" and str(job.source) != "-":
+        if local and str(job.target) != "-" and str(job.source) != "-":
             output.talk("locsvc: stopped; go on with the same command and --resume")
         raise
     except BaseException:
@@ -166,6 +164,21 @@ def _run(job: Job | SparkJob, pace: list[tuple[float, int]]) -> Run:
         raise
     output.end_progress()
     return done
+
+
+def _run_here(job: Job, watch: Progress) -> Run:
+    from locsvc.batch.engine import run
+    from locsvc.batch.work import without_pandas
+
+    without_pandas()
+    _tell_of_compiling()
+    return run(job, watch)
+
+
+def _run_spark(job: SparkJob, watch: Progress) -> Run:
+    from locsvc.batch.spark.engine import run
+
+    return run(job, watch)
 
 
 def _tell_of_compiling() -> None:

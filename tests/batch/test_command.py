@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from locsvc import model
+from locsvc.batch import engine
 from locsvc.resolver import Resolver
 from locsvc.tables.form import RESULT
 from tests.batch.conftest import Batch, command, fixes
@@ -195,8 +196,21 @@ def test_bad_rows_stand_in_their_places(batch: Batch, tmp_path: Path) -> None:
     assert [r["outcome"] for r in rows] == ["located", "rejected", "located", "rejected", "located"]
     assert "row cannot be read: 1 fields where the header has 3" in rows[1]["warnings"]
     told = json.loads((tmp_path / "s.json").read_text())
-    assert told["rejects"] == {"row cannot be read": 1, "latitude is not a number": 1}
+    why = "row cannot be read: 1 fields where the header has 3"
+    assert told["rejects"] == {why: 1, "latitude is not a number": 1}
     assert "latitude is not a number" in done.stderr
+
+
+def test_bad_rows_of_one_call_are_all_counted(batch: Batch, tmp_path: Path) -> None:
+    source = tmp_path / "bad.csv"
+    source.write_text("call_id,latitude\n" + "one,north\n" * 300 + "two,91\n")
+    done = batch(source, tmp_path / "o.parquet", "--summary", tmp_path / "s.json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / "s.json").read_text())
+    # A call has 256 rows at most; each tells ten.
+    further = "further values or rows of the call cannot be read"
+    assert told["rejects"] == {further: 280, "latitude is not a number": 20, "latitude is outside -90 to 90": 1}
+    assert [len(w) for w in pq.read_table(tmp_path / "o.parquet").column("warnings").to_pylist()] == [12, 12, 2]
 
 
 def test_many_bad_rows(batch: Batch, tmp_path: Path) -> None:
@@ -205,7 +219,8 @@ def test_many_bad_rows(batch: Batch, tmp_path: Path) -> None:
     done = batch(source, tmp_path / "o.parquet", "--summary", tmp_path / "s.json")
     assert done.returncode == 0, done.stderr
     told = json.loads((tmp_path / "s.json").read_text())
-    assert told["rejects"] == {"latitude is not a number": 10_000, "row cannot be read": 10_000}
+    why = "row cannot be read: is not a JSON object"
+    assert told["rejects"] == {"latitude is not a number": 10_000, why: 10_000}
     assert told["outcomes"] == {"rejected": 20_000}
     assert pq.read_table(tmp_path / "o.parquet").column("note").to_pylist()[2] == 1
 
@@ -433,3 +448,30 @@ def test_a_reader_that_goes_away_ends_the_run(large: Path) -> None:
     assert run.wait(60) == 0
     assert "Traceback" not in told
     assert until(functools.partial(gone, run), 20)
+
+
+# What is loaded for a run of one part: neither the pool of processes, nor pandas, which Arrow would ask for.
+ALONE = """
+import sys
+from locsvc.cli import main
+
+try:
+    main(["batch", *sys.argv[1:]])
+except SystemExit as end:
+    assert not end.code
+print(sorted({"locsvc.batch.pool", "locsvc.batch.spark.engine", "pandas"} & set(sys.modules)))
+"""
+
+
+def test_a_single_part_is_answered_in_this_process_as_by_others(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, here, there = (tmp_path / f"{n}.parquet" for n in ("in", "here", "there"))
+    pq.write_table(fixes(300, seed), source)
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(source), str(here)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+    monkeypatch.setattr(engine, "PART_ROWS", 100)
+    engine.run(engine.Job(source, there, workers=1))
+    assert pq.read_table(here).equals(pq.read_table(there))

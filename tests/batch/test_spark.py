@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from locsvc.batch.spark import engine, grouping, session, units
+from locsvc.cli import main
 from locsvc.errors import BadData, ConfigError
 from locsvc.tables import grouping as rule
 from locsvc.tables.form import CALL, ROW
@@ -307,6 +309,58 @@ def test_urls_go_through_spark(batch: Batch, tmp_path: Path, seed: int, imported
     assert sorted(theirs) == sorted((tmp_path / "ours.csv").read_text().splitlines()[1:])
     with pytest.raises(BadData, match="PATH_NOT_FOUND"):
         engine.run(engine.SparkJob((tmp_path / "nowhere.parquet").as_uri(), (tmp_path / "o").as_uri()))
+
+
+@pytest.mark.usefixtures("spark")
+def test_columns_of_json_lines_that_begin_late_come_through_urls(batch: Batch, tmp_path: Path, seed: int) -> None:
+    rows = fixes(6_000, seed).drop_columns("method").to_pylist()
+    # A column of evidence under another name, one of notes, and one that is no longer a whole number.
+    rows[5_000] |= {"Verfahren": "wifi", "late": "x", "count": 1}
+    rows[5_900] |= {"Verfahren": "gps", "count": 2.5}
+    (tmp_path / "in").mkdir()
+    for name, some in (("a", rows[:3_000]), ("b", rows[3_000:])):
+        (tmp_path / "in" / f"{name}.jsonl").write_text("\n".join(["", *map(json.dumps, some), ""]))
+    (tmp_path / "whole.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    mapping = {"Verfahren": "method"}
+    assert batch(tmp_path / "whole.jsonl", tmp_path / "o.parquet", "--map", "Verfahren=method").returncode == 0
+    out = tmp_path / "out"
+    engine.run(engine.SparkJob((tmp_path / "in").as_uri(), out.as_uri(), None, 0.9, "jsonl", "parquet", mapping))
+    ours = pq.read_table(tmp_path / "o.parquet")
+    assert ours.column("late").null_count == 5_999
+    assert read_parts(out).cast(ours.schema).equals(ours)
+
+
+@pytest.mark.usefixtures("spark")
+@pytest.mark.parametrize("by_url", [False, True])
+def test_summary_and_report_are_those_of_the_local_engine(
+    batch: Batch, tmp_path: Path, seed: int, imported_town: Path, *, by_url: bool
+) -> None:
+    rows = fixes(400, seed).to_pylist()
+    texts = [json.dumps(r | {"t": 1_700_000_000 + 60 * i}) for i, r in enumerate(rows)]
+    texts[7:400:40] = ['{"latitude": "north"}'] * len(texts[7:400:40])
+    texts[9] = "{broken"
+    source, out = tmp_path / "a.jsonl", tmp_path / "out.parquet"
+    source.write_text("\n".join(texts))
+    files = {n: tmp_path / n for n in ("ours.json", "ours.html", "theirs.json", "theirs.html")}
+    told = ("--data", imported_town, "--summary", files["ours.json"], "--report", files["ours.html"])
+    assert batch(source, tmp_path / "ours.parquet", *told).returncode == 0
+    names = (source.as_uri(), out.as_uri()) if by_url else (str(source), str(out))
+    arguments = ["batch", *names, "--engine", "spark", "--data", str(imported_town)]
+    with pytest.raises(SystemExit) as end:
+        main.main([*arguments, "--summary", str(files["theirs.json"]), "--report", str(files["theirs.html"])])
+    assert not end.value.code
+    summaries = [untimed(json.loads(files[f"{who}.json"].read_text())) for who in ("ours", "theirs")]
+    assert summaries[0] == summaries[1]
+    assert summaries[0]["rejects"] == {"latitude is not a number": 10, "row cannot be read: is not a JSON object": 1}
+    pages = [plotted(files[f"{who}.html"].read_text()) for who in ("ours", "theirs")]
+    assert pages[0] == pages[1]
+    assert any("Histogram of the radii" in text for text in pages[0])
+
+
+def plotted(page: str) -> list[str]:
+    """What a page's map and plots are made of, without the pace of its run."""
+    found = re.findall(r'id="squares">(.*?)</script>|aria-label="([^"]*)"', page)
+    return [frame or label for frame, label in found if not label.startswith("Calls a second")]
 
 
 def read_parts(folder: Path) -> pa.Table:
