@@ -119,8 +119,9 @@ class Answering:
         """Make the answers to the last revision."""
         revision = call.revision
         question, at, warnings = call.question()
+        arrived_at = tuple(call.considered.arrived_at)
         estimates = await self._estimates(question, at, wanted, call)
-        answers = [Answer(revision, at, question, with_warnings(estimate, warnings)) for estimate in estimates]
+        answers = [Answer(revision, at, question, with_warnings(e, warnings), (), arrived_at) for e in estimates]
         call.answers.update(zip(wanted, answers, strict=True))
         call.wake()
         watched = {w.confidence for w in call.watchers}
@@ -136,11 +137,12 @@ class Answering:
         number, revision = call.guesses, call.revision
         told = tuple(change.told() for change in call.unkept)
         question, at, warnings = call.guess()
+        arrived_at = tuple(call.considered.arrived_at)
         estimates = await self._estimates(question, at, wanted)
         if call.revision != revision or not call.unkept:
             return
         for confidence, estimate in zip(wanted, estimates, strict=True):
-            call.guessed[confidence] = Answer(number, at, question, with_warnings(estimate, warnings), told)
+            call.guessed[confidence] = Answer(number, at, question, with_warnings(estimate, warnings), told, arrived_at)
         call.wake()
 
     async def _estimates(

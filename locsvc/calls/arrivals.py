@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # Sources are told within this time after the start of a call, seconds; what comes later is not looked for.
 LONGEST_S: Final = 120.0
 _FARTHEST_M: Final = 20_100_000.0
+_LEAST_RATIO: Final = 1e-3
 _RADIUS_STEP: Final = math.log(7 / 6)
 _REMEDY: Final = "the shipped locsvc/calls/arrivals.toml is the pattern"
 
@@ -29,6 +30,26 @@ class ByKind(NamedTuple):
 
     mobile: float
     fixed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What is known of a source that has spoken.
+
+    Parameters
+    ----------
+    share
+        Of its words after which it speaks once more within LONGEST_S.
+    time_s
+        Seconds after its last word by which it has, where it does.
+    log_ratio
+        Natural logarithm of the radius of the answer then over that before, where the answer rested on its place
+        already; 0 where the answer is no narrower.
+    """
+
+    share: float
+    time_s: Spread
+    log_ratio: Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +66,8 @@ class SourceArrivals:
         Seconds after the start of the call by which it has spoken, where it speaks.
     log_radius
         Natural logarithm of the radius in metres that holds 90 % once its place is known.
+    again
+        What is known of it once it has spoken.
     """
 
     source: str
@@ -52,6 +75,7 @@ class SourceArrivals:
     placed: ByKind
     time_s: Spread
     log_radius: Spread
+    again: Again
 
 
 class RadiusTable(NamedTuple):
@@ -112,8 +136,8 @@ class Arrivals:
 
     @cached_property
     def radii(self) -> RadiusTable:
-        """Radii from the narrowest to the widest of all sources, each a sixth wider than the one before."""
-        low = min(each.log_radius.values[0] for each in self.sources)
+        """Radii from 1 m, or the narrowest, to the widest of all sources, each a sixth wider than the one before."""
+        low = min(0.0, *(each.log_radius.values[0] for each in self.sources))
         high = max(each.log_radius.values[-1] for each in self.sources)
         steps = max(1, math.ceil((high - low) / _RADIUS_STEP))
         logs = tuple(low + (high - low) * i / steps for i in range(steps + 1))
@@ -129,6 +153,10 @@ class Arrivals:
             lines.append(f"radius_m = {_points(each.log_radius, [math.exp(v) for v in each.log_radius.values], 2)}")
             if each.source == LINE:
                 lines += ["", "[line.says]", *(self._says_line(kind) for kind in ByKind._fields)]
+            again = each.again
+            lines += ["", f"[{each.source}.again]", f"share = {again.share:.4g}"]
+            lines.append(f"time_s = {_points(again.time_s, again.time_s.values, 3)}")
+            lines.append(f"ratio = {_points(again.log_ratio, [math.exp(v) for v in again.log_ratio.values], 4)}")
         return "\n".join(lines) + "\n"
 
     def _says_line(self, kind: str) -> str:
@@ -140,6 +168,8 @@ _HEAD: Final = (
     "When which source speaks in a call, how often, and how narrow the answer commonly is then.",
     "share, placed: by kind of call. time_s: share of the times that it speaks, seconds after the start of the call.",
     "radius_m: share of its places, radius that holds 90 %, metres.",
+    "again: of a source that has spoken. share: of its words that another one follows. time_s: seconds between them.",
+    "ratio: radius of the answer then over that before, where the answer rested on its place already.",
 )
 
 
@@ -192,13 +222,23 @@ def arrivals_of(text: str, name: str) -> Arrivals:
 
 
 def _source(table: _Table, source: str) -> SourceArrivals:
-    table.only("share", "placed", "time_s", "radius_m", *(["says"] if source == LINE else []))
+    table.only("share", "placed", "time_s", "radius_m", "again", *(["says"] if source == LINE else []))
     return SourceArrivals(
         source,
         table.by_kind("share"),
         table.by_kind("placed"),
         table.spread("time_s", 0.0, LONGEST_S),
         table.spread("radius_m", 0.1, _FARTHEST_M, logarithmic=True),
+        _again(table.table("again")),
+    )
+
+
+def _again(table: _Table) -> Again:
+    table.only("share", "time_s", "ratio")
+    return Again(
+        table.number("share", 0.0, 1.0),
+        table.spread("time_s", 0.0, LONGEST_S),
+        table.spread("ratio", _LEAST_RATIO, 1.0, logarithmic=True),
     )
 
 

@@ -35,6 +35,8 @@ class Considered:
         The newest pieces, at most 1,000, in the order of their arrival.
     pieces
         How many have arrived.
+    arrived_at
+        When each of the newest did, Unix seconds.
     """
 
     call_id: str
@@ -42,10 +44,12 @@ class Considered:
     calling_number: str = ""
     newest: deque[Evidence] = field(default_factory=lambda: deque(maxlen=MAX_EVIDENCE))
     pieces: int = 0
+    arrived_at: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_EVIDENCE))
 
     def take(self, change: Change) -> None:
         """Go on by one change."""
         self.newest.extend(change.evidence)
+        self.arrived_at.extend(change.at for _ in change.evidence)
         self.pieces += len(change.evidence)
         if change.calling_number:
             self.calling_number = change.calling_number

@@ -47,6 +47,8 @@ class Answer:
         The revision; of a guess its number in the call.
     told
         What a guess counts that is not on disk; empty for a revision.
+    arrived_at
+        When each piece of the call's evidence arrived; those that are not on disk have none.
     outlooks
         Outlooks that were made for it, by the radius that is fit.
     """
@@ -56,6 +58,7 @@ class Answer:
     call: Call
     estimate: LocationEstimate
     told: tuple[Told, ...] = ()
+    arrived_at: tuple[float, ...] = ()
     outlooks: dict[float, Outlook] = field(default_factory=dict)
 
 

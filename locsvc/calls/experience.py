@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from locsvc.calls.arrivals import LONGEST_S, Arrivals, ByKind, SourceArrivals
-from locsvc.calls.sources import LINE, SOURCES, LineSays, line_says, placed, spoken
+from locsvc.calls.arrivals import LONGEST_S, Again, Arrivals, ByKind, SourceArrivals
+from locsvc.calls.sources import LINE, SOURCES, LineSays, line_says, placed, said
 from locsvc.calls.spread import blended
 from locsvc.units import rescale_circle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from locsvc.calls.words import CallRecord, Change, Given
+    from locsvc.calls.words import CallRecord, Given
     from locsvc.model import Evidence, LocationEstimate
 
     _Cases = Mapping[tuple[frozenset[str], LineSays | None], int]
@@ -32,7 +32,7 @@ _ROUNDS: Final = 50
 
 @dataclass(slots=True)
 class _Word:
-    """A source's first word in a call.
+    """A word of a source in a call, after some seconds.
 
     `placed` is None where no estimate tells; `log_radius` is the logarithm of the radius at 0.9 that came of it, or
     when `bound` that of a radius that it was no better than; None where nothing is known of it.
@@ -44,13 +44,27 @@ class _Word:
     bound: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Further:
+    """A word of a source that had spoken before.
+
+    `word` counts seconds from the one before it; of its radius it tells where the answer had no place of the source.
+    `log_ratio` is the logarithm of the radius of the answer over that before, 0 where it is no narrower; None where it
+    is not known or not to be compared.
+    """
+
+    word: _Word
+    log_ratio: float | None = None
+
+
 @dataclass(slots=True)
 class _Seen:
-    """What one call shows."""
+    """What one call shows: the first word of each source, and those after it."""
 
     started_at: float
     complete: bool
     words: dict[str, _Word] = field(default_factory=dict)
+    further: dict[str, list[_Further]] = field(default_factory=dict)
     says: LineSays | None = None
 
     @property
@@ -91,23 +105,34 @@ def _seen(record: CallRecord, given: Sequence[Given], before: Arrivals) -> _Seen
     """What one call shows."""
     call = _Seen(record.started_at, record.ended_at is not None)
     estimates = _by_revision(given)
-    found: set[str] = set()
+    # When each source spoke last.
+    spoke_at: dict[str, float] = {}
     # Messages that may hold several things are known only by an estimate: they are looked at until there is one.
     pieces: list[Evidence] = []
+    every: list[Evidence] = []
     last: LocationEstimate | None = None
     for change in islice(record.changes, _MOST_CHANGES):
-        if len(found) == len(SOURCES):
-            break
         estimate = estimates.get(change.revision)
+        old = len(pieces)
         pieces += change.evidence
-        new = spoken(pieces, estimate.contributions if estimate is not None else ()) - found
-        found |= new
+        words = said(pieces, estimate.contributions if estimate is not None else ())
+        moment = _Moment(change.at, pieces, estimate, last, before)
         # What comes too late is as good as never, and not waited for any more either.
+        new = words.keys() - spoke_at.keys()
         if new and change.at - record.started_at <= LONGEST_S:
-            call.words |= _words(new, change, record.started_at, pieces, estimate, last, before)
+            call.words |= moment.words(new, change.at - record.started_at)
             if LINE in new and estimate is not None:
                 call.says = line_says(pieces, estimate.contributions)
+        now = {source for source, word in words.items() if word.last >= old}
+        for source in (now & call.words.keys()) - new:
+            if change.at - spoke_at[source] <= LONGEST_S:
+                alone = len(now) == 1
+                call.further.setdefault(source, []).append(
+                    moment.further(source, change.at - spoke_at[source], every, alone=alone)
+                )
+        spoke_at |= dict.fromkeys(new | now, change.at)
         if estimate is not None:
+            every += pieces
             last, pieces = estimate, []
     return call
 
@@ -122,32 +147,46 @@ def _by_revision(given: Sequence[Given]) -> dict[int, LocationEstimate]:
     return best
 
 
-def _words(
-    new: set[str],
-    change: Change,
-    started_at: float,
-    pieces: Sequence[Evidence],
-    estimate: LocationEstimate | None,
-    last: LocationEstimate | None,
-    before: Arrivals,
-) -> dict[str, _Word]:
-    """The words of the sources that spoke first in one change."""
-    time_s = max(0.0, change.at - started_at)
-    if estimate is None:
-        return {source: _Word(time_s) for source in new}
-    with_place = placed(pieces, estimate.contributions) & new
-    words = {source: _Word(time_s, source in with_place) for source in new}
-    now_m, before_m = _radius_m(estimate), None if last is None else _radius_m(last)
-    if now_m is None:
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """One change of a call: its pieces, the estimate after it and the one before, None where there is none."""
+
+    at: float
+    pieces: Sequence[Evidence]
+    estimate: LocationEstimate | None
+    last: LocationEstimate | None
+    before: Arrivals
+
+    def words(self, new: set[str], time_s: float) -> dict[str, _Word]:
+        """The words of some sources, which came after so many seconds."""
+        time_s, estimate = max(0.0, time_s), self.estimate
+        if estimate is None:
+            return {source: _Word(time_s) for source in new}
+        with_place = placed(self.pieces, estimate.contributions) & new
+        words = {source: _Word(time_s, source in with_place) for source in new}
+        now_m, before_m = _radius_m(estimate), None if self.last is None else _radius_m(self.last)
+        if now_m is None:
+            return words
+        # Of several that came at once the radius is that of the one that is commonly narrower.
+        first = True
+        for source in sorted(with_place, key=lambda s: self.before.of(s).log_radius.value_at(0.5)):
+            better = first and (before_m is None or now_m < before_m)
+            reached_m = now_m if better or before_m is None else min(now_m, before_m)
+            words[source].log_radius, words[source].bound = math.log(max(reached_m, 0.1)), not better
+            first = False
         return words
-    # Of several that came at once the radius is that of the one that is commonly narrower.
-    first = True
-    for source in sorted(with_place, key=lambda s: before.of(s).log_radius.value_at(0.5)):
-        better = first and (before_m is None or now_m < before_m)
-        reached_m = now_m if better or before_m is None else min(now_m, before_m)
-        words[source].log_radius, words[source].bound = math.log(max(reached_m, 0.1)), not better
-        first = False
-    return words
+
+    def further(self, source: str, time_s: float, every: Sequence[Evidence], *, alone: bool) -> _Further:
+        """A word of a source that had spoken; `every` are the pieces before, `alone`: no other spoke with it."""
+        if self.estimate is None or self.last is None:
+            return _Further(_Word(time_s))
+        known = said(every, self.last.contributions).get(source)
+        now_m, before_m = _radius_m(self.estimate), _radius_m(self.last)
+        if known is None or not known.counts or before_m is None:
+            return _Further(self.words({source}, time_s)[source] if alone else _Word(time_s))
+        if not alone or now_m is None:
+            return _Further(_Word(time_s))
+        return _Further(_Word(time_s), min(0.0, math.log(max(now_m, 0.1) / max(before_m, 0.1))))
 
 
 def _radius_m(estimate: LocationEstimate) -> float | None:
@@ -219,28 +258,40 @@ def _settled(cases: _Cases, shares: Arrivals, before: Arrivals) -> Arrivals:
 
 def _source(shares: SourceArrivals, seen: list[_Seen], all_shares: Arrivals, before: Arrivals) -> SourceArrivals:
     """One source: its times, places and radii."""
-    n, known = before.prior_calls, before.of(shares.source)
-    times: list[float] = []
+    n, known, source = before.prior_calls, before.of(shares.source), shares.source
+    times = [call.words[source].time_s for call in seen if source in call.words]
     observed: list[float] = []
     bounds: list[float] = []
     told, with_place = [n, n], [n * b for b in known.placed]
     for call in seen:
-        word = call.words.get(shares.source)
-        if word is None:
-            continue
-        times.append(word.time_s)
-        if word.placed is not None:
-            for kind, weight in enumerate(_weights(*call.case, all_shares)):
-                told[kind] += weight
-                with_place[kind] += weight * word.placed
-        if word.log_radius is not None:
-            (bounds if word.bound else observed).append(word.log_radius)
+        # A later word tells of places and radii too, where it is as a first one would have been.
+        first = [call.words[source]] if source in call.words else []
+        for word in first + [each.word for each in call.further.get(source, ())]:
+            if word.placed is not None:
+                for kind, weight in enumerate(_weights(*call.case, all_shares)):
+                    told[kind] += weight
+                    with_place[kind] += weight * word.placed
+            if word.log_radius is not None:
+                (bounds if word.bound else observed).append(word.log_radius)
     return SourceArrivals(
-        shares.source,
+        source,
         shares.share,
         ByKind(*(part / whole for part, whole in zip(with_place, told, strict=True))),
         blended(known.time_s, n, times),
         blended(known.log_radius, n, observed, bounds),
+        _again(source, seen, n, known.again),
+    )
+
+
+def _again(source: str, seen: list[_Seen], n: float, known: Again) -> Again:
+    """What a source does once it has spoken; `known` before weighs as `n` of its words."""
+    further = [each for call in seen for each in call.further.get(source, ())]
+    words = sum(source in call.words for call in seen) + len(further)
+    ratios = [each.log_ratio for each in further if each.log_ratio is not None]
+    return Again(
+        (n * known.share + len(further)) / (n + words),
+        blended(known.time_s, n, [each.word.time_s for each in further]),
+        blended(known.log_ratio, n, ratios),
     )
 
 

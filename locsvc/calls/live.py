@@ -372,6 +372,7 @@ class LiveCalls:
                 at if call.started_at is None else call.started_at,
                 at,
                 self._arrivals,
+                arrived_at=answer.arrived_at,
                 fit_radius_m=fit_radius_m,
                 deadline_s=self._settings.deadline_s,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from locsvc.formats import messages
 from locsvc.formats.reading import Unreadable
@@ -11,6 +11,7 @@ from locsvc.model import (
     CellScan,
     ClassOfService,
     DeviceReport,
+    Disposition,
     EvidenceKind,
     LineLookup,
     PositioningMethod,
@@ -52,6 +53,8 @@ _OF_METHOD: Final = {
     PositioningMethod.MANUAL: None,
 }
 _CELL_SCAN: Final = EvidenceKind.CELL_SCAN
+_DUPLICATE: Final = Reason.DUPLICATE
+_USED: Final = Disposition.USED
 _LINE_LOOKUP: Final = EvidenceKind.LINE_LOOKUP
 # Look-ups of the calling number that found no record: a line database elsewhere may still have one.
 _NO_RECORD: Final = frozenset({Reason.UNKNOWN_LINE, Reason.DATASET_MISSING})
@@ -103,6 +106,71 @@ def source_of(evidence: Evidence) -> str | None:
     return LINE if isinstance(content, LineLookup) else None
 
 
+class Said(NamedTuple):
+    """What a source has said.
+
+    Parameters
+    ----------
+    last
+        The place of its last piece in the evidence; -1 where it spoke in none of it (a look-up that nobody asked for).
+    counts
+        Whether a place of it counts in full in the estimate.
+    """
+
+    last: int
+    counts: bool
+
+
+def said(evidence: Sequence[Evidence], contributions: Sequence[Contribution]) -> dict[str, Said]:
+    """What each source that has spoken has said; a piece that repeats another is no new word.
+
+    Parameters
+    ----------
+    evidence
+        Of the call, in the order of its arrival.
+    contributions
+        Of an estimate from it: they tell what was found in messages, what became of it, and whether the calling number
+        has a record.
+    """
+    names = {piece.evidence_id: place for place, piece in enumerate(evidence)}
+    words: set[tuple[str | None, int]] = {(_plain_source(piece), place) for place, piece in enumerate(evidence)}
+    news: set[tuple[str | None, int]] = set()
+    repeats: set[tuple[str | None, int]] = set()
+    counts: set[str | None] = set()
+    for each in contributions:
+        name = message_of(each.evidence_id, names)
+        place = -1 if name is None else names[name]
+        source = _contributed_by(each, None if name is None else evidence[place])
+        (repeats if each.reason is _DUPLICATE else news).add((source, place))
+        if each.disposition is _USED and each.distance_m is not None:
+            counts.add(source)
+    # A scan of several cells repeats another when all of its cells do.
+    repeats -= news
+    last: dict[str, int] = {}
+    for word in words | news | repeats:
+        source, place = word
+        if source is not None:
+            last[source] = max(last.get(source, -1), -1 if word in repeats else place)
+    return {source: Said(place, source in counts) for source, place in last.items()}
+
+
+def _plain_source(piece: Evidence) -> str | None:
+    """Whose word a piece is as far as it shows by itself."""
+    content = piece.content
+    if type(content) is DeviceReport and content.raw is not None and content.raw.format in _MIXED:
+        return None
+    return source_of(piece)
+
+
+def _contributed_by(each: Contribution, piece: Evidence | None) -> str | None:
+    """Whose word a part of the evidence is, by what became of it."""
+    if each.kind is _CELL_SCAN:
+        return SERVING_CELL
+    if each.kind is _LINE_LOOKUP:
+        return None if each.reason in _NO_RECORD else LINE
+    return None if piece is None else _fix_of(piece)
+
+
 def spoken(evidence: Sequence[Evidence], contributions: Sequence[Contribution]) -> set[str]:
     """The sources that have spoken.
 
@@ -113,37 +181,7 @@ def spoken(evidence: Sequence[Evidence], contributions: Sequence[Contribution]) 
     contributions
         Of an estimate from it: they tell what was found in messages, and whether the calling number has a record.
     """
-    said: set[str | None] = set()
-    mixed: dict[str, str] = {}
-    for piece in evidence:
-        content = piece.content
-        if type(content) is CellScan:
-            said.add(SERVING_CELL)
-        elif type(content) is DeviceReport and content.raw is not None and content.raw.format in _MIXED:
-            mixed[piece.evidence_id] = content.raw.format
-        else:
-            said.add(source_of(piece))
-    said.discard(None)
-    if len(said) < len(SOURCES):
-        said.update(_contributed(contributions, mixed))
-    return cast("set[str]", said)
-
-
-def _contributed(contributions: Sequence[Contribution], mixed: dict[str, str]) -> set[str]:
-    """Who spoke by what became of the evidence; `mixed` are the formats of messages that hold now this, now that."""
-    found: set[str] = set()
-    for each in contributions:
-        kind = each.kind
-        if kind is _CELL_SCAN:
-            found.add(SERVING_CELL)
-        elif kind is _LINE_LOOKUP:
-            if each.reason not in _NO_RECORD:
-                found.add(LINE)
-        elif mixed:
-            message = message_of(each.evidence_id, mixed)
-            if message is not None:
-                found.add(_FIX_OF_FORMAT.get(mixed[message], HANDSET))
-    return found
+    return set(said(evidence, contributions))
 
 
 def placed(evidence: Sequence[Evidence], contributions: Sequence[Contribution]) -> set[str]:

@@ -278,7 +278,7 @@ class Outlook(_message.Message):
 
     @_builtins.property
     def awaited(self) -> _containers.RepeatedCompositeFieldContainer[Global___AwaitedSource]:
-        """Sources that have not spoken and still may, likeliest first."""
+        """Sources that may speak from now on, for the first time or again, likeliest first."""
 
     @_builtins.property
     def prospects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prospect]:
@@ -305,7 +305,7 @@ Global___Outlook: _TypeAlias = Outlook  # noqa: Y015
 
 @_typing.final
 class AwaitedSource(_message.Message):
-    """A source that has not spoken."""
+    """A source that may speak from now on. One that has spoken is listed when it may speak again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -52,53 +52,84 @@ _CLASS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One message: what the answer is with it.
+
+    `radius_m` is that of a place of its own (infinite: none); where the answer rests on a place of the source already
+    it is `ratio` times as wide as before instead.
+    """
+
+    at_s: float
+    source: str
+    radius_m: float
+    ratio: float = 1.0
+
+
 @dataclass
 class SimulatedCall:
-    """What will come in one call: seconds after its start by source, and the radius at 0.9 with it (infinite: no place)."""
+    """What will come in one call, first words first: seconds after its start, radii at 0.9."""
 
-    time_s: dict[str, float] = field(default_factory=dict)
-    radius_m: dict[str, float] = field(default_factory=dict)
+    words: list[Word] = field(default_factory=list)
     says: LineSays = LineSays.OPEN
+
+    def until(self, elapsed_s: float) -> list[Word]:
+        """What was said by then."""
+        return [word for word in self.words if word.at_s <= elapsed_s]
 
     def heard(self, elapsed_s: float) -> list[str]:
         """The sources that have spoken, first ones first."""
-        return sorted((s for s, t in self.time_s.items() if t <= elapsed_s), key=self.time_s.__getitem__)
+        return list(dict.fromkeys(word.source for word in self.until(elapsed_s)))
 
-    def evidence(self, sources: list[str]) -> tuple[Evidence, ...]:
-        """What they said."""
-        return tuple(Evidence(self._content(source), source) for source in sources)
+    def next_s(self, source: str, elapsed_s: float) -> float:
+        """When the source speaks next; infinite: never."""
+        return min((w.at_s for w in self.words if w.source == source and w.at_s > elapsed_s), default=NEVER)
+
+    def evidence(self, elapsed_s: float) -> tuple[Evidence, ...]:
+        """What was said by then, as pieces."""
+        return tuple(Evidence(self._content(w.source), self._name(w)) for w in self.until(elapsed_s))
+
+    def arrived_at(self, elapsed_s: float, started_at: float) -> tuple[float, ...]:
+        """When each of these pieces came."""
+        return tuple(started_at + word.at_s for word in self.until(elapsed_s))
 
     def estimate(self, elapsed_s: float) -> LocationEstimate:
-        """The estimate at a moment: as narrow as the narrowest place that was told."""
-        heard = self.heard(elapsed_s)
-        radius_m = self.best_m(elapsed_s)
+        """The estimate at a moment."""
         contributions = tuple(
-            Contribution(s, "", _KIND[s], Disposition.USED, Reason.AGREES, "", distance_m=self._distance_m(s))
-            for s in heard
-        )
+            Contribution(
+                self._name(w), "", _KIND[w.source], Disposition.USED, Reason.AGREES, "",
+                distance_m=None if w.radius_m == NEVER else 1.0,
+            )
+            for w in self.until(elapsed_s)
+        )  # fmt: skip
+        radius_m = self.best_m(elapsed_s)
         if radius_m == NEVER:
             return LocationEstimate(Outcome.NO_LOCATION, "call", 0.9, contributions=contributions)
         return LocationEstimate(Outcome.LOCATED, "call", 0.9, TOWN, radius_m, contributions=contributions)
 
     def best_m(self, elapsed_s: float) -> float:
         """The radius of the estimate at a moment; infinite where there is no place."""
-        return min((self.radius_m[s] for s in self.heard(elapsed_s)), default=NEVER)
+        best_m, with_place = NEVER, set()
+        for word in self.until(elapsed_s):
+            best_m = best_m * word.ratio if word.source in with_place else min(best_m, word.radius_m)
+            if word.radius_m < NEVER:
+                with_place.add(word.source)
+        return best_m
 
     def journalled(self, call_id: str, started_at: float) -> tuple[CallRecord, list[Given]]:
         """The call as a journal holds it when it is over, and the estimates that were given."""
         changes = [Change(1, ChangeKind.OPENED, started_at)]
         given = [Given(call_id, 1, started_at, self.estimate(-1.0))]
-        for source in self.heard(1e9):
-            at_s = self.time_s[source]
-            revision = len(changes) + 1
-            changes.append(Change(revision, ChangeKind.EVIDENCE, started_at + at_s, self.evidence([source])))
-            given.append(Given(call_id, revision, started_at + at_s, self.estimate(at_s)))
-        ended_at = started_at + 150.0
+        for word in self.words:
+            revision, at = len(changes) + 1, started_at + word.at_s
+            changes.append(Change(revision, ChangeKind.EVIDENCE, at, self.evidence(word.at_s)[-1:]))
+            given.append(Given(call_id, revision, at, self.estimate(word.at_s)))
+        ended_at = started_at + max([150.0, *(word.at_s for word in self.words)])
         changes.append(Change(len(changes) + 1, ChangeKind.ENDED, ended_at))
         return CallRecord(call_id, "", started_at, len(changes), ended_at, True, tuple(changes)), given
 
-    def _distance_m(self, source: str) -> float | None:
-        return None if self.radius_m[source] == NEVER else 1.0
+    def _name(self, word: Word) -> str:
+        return f"{word.source}-{self.words.index(word)}"
 
     def _content(self, source: str) -> EvidenceContent:
         if source == SERVING_CELL:
@@ -114,10 +145,17 @@ def drawn(arrivals: Arrivals, chance: random.Random) -> SimulatedCall:
     kind = 0 if chance.random() < arrivals.mobile else 1
     call = SimulatedCall()
     for known in arrivals.sources:
-        if chance.random() < known.share[kind]:
-            call.time_s[known.source] = known.time_s.value_at(chance.random())
+        if chance.random() >= known.share[kind]:
+            continue
+        at_s = known.time_s.value_at(chance.random())
+        while True:
             is_placed = chance.random() < known.placed[kind]
             radius_m = math.exp(known.log_radius.value_at(chance.random()))
-            call.radius_m[known.source] = radius_m if is_placed else NEVER
+            ratio = math.exp(known.again.log_ratio.value_at(chance.random()))
+            call.words.append(Word(at_s, known.source, radius_m if is_placed else NEVER, ratio))
+            if chance.random() >= known.again.share:
+                break
+            at_s += known.again.time_s.value_at(chance.random())
+    call.words.sort(key=lambda word: word.at_s)
     call.says = chance.choices(list(LineSays), [arrivals.says[says][kind] for says in LineSays])[0]
     return call

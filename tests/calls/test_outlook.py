@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from locsvc.calls.arrivals import Arrivals
+from locsvc.calls.arrivals import Again, Arrivals
 from locsvc.calls.outlook import BETTER, HORIZONS_S, LEAST_CHANCE, Outlook, outlook_of
 from locsvc.calls.sources import HANDSET, LINE, NETWORK_FIX, SERVING_CELL, SOURCES
+from locsvc.calls.spread import Spread
 from locsvc.model import (
     Alternative,
     CellMeasurement,
@@ -43,10 +44,11 @@ SIGMAS = 4.0
 def asked(call: SimulatedCall, elapsed_s: float, arrivals: Arrivals) -> Outlook:
     return outlook_of(
         call.estimate(elapsed_s),
-        call.evidence(call.heard(elapsed_s)),
+        call.evidence(elapsed_s),
         NOON,
         NOON + elapsed_s,
         arrivals,
+        arrived_at=call.arrived_at(elapsed_s, NOON),
         fit_radius_m=50.0,
         deadline_s=20.0,
     )
@@ -78,11 +80,68 @@ def test_a_source_comes_as_often_as_is_said(moments: list[tuple[SimulatedCall, f
     for call, at_s, outlook in moments:
         if source not in call.heard(at_s):
             chance = sum(each.chance for each in outlook.awaited if each.source == source)
-            stated.append((chance, source in call.time_s))
+            stated.append((chance, call.next_s(source, at_s) < NEVER))
     assert len(stated) > 200
     assert_true(stated)
     # And not only on the whole: the chances differ by what is known.
     assert len({round(p, 2) for p, _ in stated}) > 5
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_source_comes_again_as_often_as_is_said(source: str) -> None:
+    """With times and shares that make second words common, of all sources."""
+    chance, arrivals = random.Random(8), talkative()
+    stated = []
+    for _ in range(CALLS):
+        call, at_s = drawn(arrivals, chance), chance.uniform(0.0, 60.0)
+        if source in call.heard(at_s):
+            told = [each.chance for each in asked(call, at_s, arrivals).awaited if each.source == source]
+            stated.append((sum(told), call.next_s(source, at_s) < NEVER))
+    assert len(stated) > 1_000
+    assert_true(stated)
+    assert len({round(p, 1) for p, _ in stated}) > 3
+
+
+def talkative() -> Arrivals:
+    """Half of all words are followed by another."""
+    default = Arrivals.default()
+    again = Again(0.5, Spread.through([(0, 0.0), (0.5, 10.0), (1, 40.0)]), default.of(HANDSET).again.log_ratio)
+    return replace(default, sources=tuple(replace(each, again=again) for each in default.sources))
+
+
+@pytest.fixture(scope="module")
+def later_moments() -> list[tuple[SimulatedCall, float, Outlook]]:
+    """The same of calls in which sources speak several times, in their first minute."""
+    chance, arrivals = random.Random(9), talkative()
+    calls = [(drawn(arrivals, chance), chance.uniform(0.0, 60.0)) for _ in range(CALLS)]
+    return [(call, at_s, asked(call, at_s, arrivals)) for call, at_s in calls]
+
+
+def betters(call: SimulatedCall, at_s: float, within_s: float) -> bool:
+    now_m, then_m = call.best_m(at_s), call.best_m(at_s + within_s)
+    return then_m <= BETTER * now_m and then_m < now_m
+
+
+# Left out of the chance (docs/live-calls.md): that two words that are not narrow enough are so together, and
+# that a word brings the place after which another one counts.
+LEFT_OUT = 0.03
+# And that a better answer is bettered again.
+LEFT_NARROWER = 0.05
+
+
+@pytest.mark.parametrize("within_s", HORIZONS_S)
+def test_second_words_better_the_answer_as_often_as_is_said(
+    later_moments: list[tuple[SimulatedCall, float, Outlook]], within_s: float
+) -> None:
+    stated = [
+        (next(p.chance for p in outlook.prospects if p.within_s == within_s), betters(call, at_s, within_s))
+        for call, at_s, outlook in later_moments
+        if HANDSET in call.heard(at_s)
+    ]
+    assert len(stated) > 1_000
+    said, came = sum(p for p, _ in stated) / len(stated), sum(b for _, b in stated) / len(stated)
+    assert said > 0.1
+    assert abs(said - came) <= LEFT_OUT + SIGMAS * math.sqrt(came / len(stated))
 
 
 @pytest.mark.parametrize("within_s", HORIZONS_S)
@@ -92,13 +151,7 @@ def test_a_better_answer_comes_as_often_as_is_said(
     stated = []
     for call, at_s, outlook in moments:
         prospect = next(each for each in outlook.prospects if each.within_s == within_s)
-        stated.append(
-            (
-                prospect.chance,
-                call.best_m(at_s + within_s) <= BETTER * call.best_m(at_s) < NEVER
-                or (call.best_m(at_s) == NEVER > call.best_m(at_s + within_s)),
-            )
-        )
+        stated.append((prospect.chance, betters(call, at_s, within_s)))
     assert_true(stated)
 
 
@@ -114,7 +167,7 @@ def test_half_of_the_better_answers_are_as_narrow_as_is_said(
             narrower.append(after_m <= prospect.radius_m)
     n = len(narrower)
     assert n > 300
-    assert abs(sum(narrower) - n / 2) <= SIGMAS * math.sqrt(n) / 2
+    assert abs(sum(narrower) - n / 2) <= SIGMAS * math.sqrt(n) / 2 + LEFT_NARROWER * n
 
 
 @pytest.mark.parametrize("source", [LINE, HANDSET, NETWORK_FIX])
@@ -122,10 +175,10 @@ def test_half_of_those_that_come_have_come_by_the_median(
     moments: list[tuple[SimulatedCall, float, Outlook]], source: str
 ) -> None:
     sooner = [
-        call.time_s[source] - at_s <= each.median_wait_s
+        call.next_s(source, at_s) - at_s <= each.median_wait_s
         for call, at_s, outlook in moments
         for each in outlook.awaited
-        if each.source == source and source in call.time_s
+        if each.source == source and call.next_s(source, at_s) < NEVER
     ]
     n = len(sooner)
     assert n > 60
@@ -156,6 +209,18 @@ def chances(found: Outlook) -> dict[str, float]:
     return {each.source: each.chance for each in found.awaited}
 
 
+def spoke(silence_s: float) -> dict[str, float]:
+    """Who is awaited when a handset's fix came so many seconds ago."""
+    at = NOON + 10.0 + silence_s
+    return chances(outlook_of(located(20.0), (FIX,), NOON, at, Arrivals.default(), arrived_at=(NOON + 10.0,)))
+
+
+def fix_contribution(name: str, reason: Reason = Reason.AGREES) -> Contribution:
+    disposition = Disposition.USED if reason is Reason.AGREES else Disposition.SET_ASIDE
+    distance_m = 3.0 if reason is Reason.AGREES else None
+    return Contribution(name, "", EvidenceKind.DEVICE_REPORT, disposition, reason, "", distance_m=distance_m)
+
+
 class TestWhoIsAwaited:
     def test_a_fixed_line_by_its_record_leaves_no_handset_to_wait_for(self) -> None:
         line = Evidence(LineLookup(record=LineRecord("+441632960100", ClassOfService.RESIDENCE)), "line-1")
@@ -179,8 +244,26 @@ class TestWhoIsAwaited:
         line = Evidence(LineLookup(record=LineRecord("+441632960100")), "line-1")
         assert 0.1 < chances(outlook(located(900.0), line))[HANDSET] < 0.2
 
-    def test_who_has_spoken_is_not_awaited(self) -> None:
-        assert set(chances(outlook(located(20.0), CELL, FIX))) == {NETWORK_FIX}
+    def test_who_has_spoken_and_never_speaks_again_is_not_awaited(self) -> None:
+        assert SERVING_CELL not in chances(outlook(located(900.0), CELL))
+        assert set(chances(outlook(located(20.0), CELL, FIX))) == {NETWORK_FIX, HANDSET}
+
+    def test_who_may_speak_again_is_less_and_less_awaited(self) -> None:
+        again = Arrivals.default().of(HANDSET).again
+        told = [spoke(silence_s).get(HANDSET, 0.0) for silence_s in (0.0, 8.0, 13.0, 40.0)]
+        assert told[0] == pytest.approx(again.share)
+        assert told == sorted(told, reverse=True)
+        assert told[-1] == 0.0
+
+    def test_a_copy_of_a_fix_is_no_new_word(self) -> None:
+        copy = Evidence(FIX.content, "els-1")
+        reasons = {"aml-1": Reason.AGREES, "els-1": Reason.DUPLICATE}
+        estimate = located(20.0, contributions=tuple(fix_contribution(*each) for each in reasons.items()))
+        found = outlook_of(
+            estimate, (FIX, copy), NOON, NOON + 30, Arrivals.default(), arrived_at=(NOON + 10, NOON + 29)
+        )
+        alone = outlook_of(located(20.0), (FIX,), NOON, NOON + 30, Arrivals.default(), arrived_at=(NOON + 10,))
+        assert chances(found)[HANDSET] == chances(alone)[HANDSET] < chances(outlook(located(20.0), FIX))[HANDSET]
 
     def test_a_cell_in_a_message_has_spoken(self) -> None:
         message = Evidence(DeviceReport(raw=RawMessage("sip", b"...")), "sip-1")
@@ -193,7 +276,8 @@ class TestWhoIsAwaited:
         message = Evidence(DeviceReport(raw=RawMessage("ali", b"no display")), "ali-1")
         fix = Contribution("ali-1/fix", "", EvidenceKind.DEVICE_REPORT, Disposition.USED, Reason.AGREES, "")
         found = chances(outlook(located(200.0, contributions=(fix,)), CELL, message))
-        assert NETWORK_FIX not in found
+        again = Arrivals.default().of(NETWORK_FIX).again.share
+        assert found[NETWORK_FIX] == pytest.approx(again)
 
     def test_the_number_plan_is_no_line_record(self) -> None:
         estimate = located(4e5, contributions=(line_contribution("calling_number", Reason.UNKNOWN_LINE),))
@@ -224,6 +308,24 @@ class TestProspects:
         assert at_99.prospects[1].chance == pytest.approx(at_90.prospects[1].chance)
         assert at_99.prospects[1].radius_m == pytest.approx(2**0.5 * (at_90.prospects[1].radius_m or 0.0))
         assert at_99.awaited[0].radius_m == pytest.approx(2**0.5 * at_90.awaited[0].radius_m)
+
+    def test_a_place_that_does_not_count_is_bettered_as_by_a_first_one(self) -> None:
+        # 2 km wide: nearly any place of a handset is better, while what counts already is seldom made ten times narrower.
+        default = Arrivals.default()
+        known = default.of(HANDSET)
+        slight = replace(known.again, log_ratio=Spread.through([(0, math.log(0.8)), (1, 0.0)]))
+        arrivals = replace(
+            default, sources=tuple(replace(s, again=slight) if s.source == HANDSET else s for s in default.sources)
+        )
+        counts = located(2_000.0, contributions=(fix_contribution("aml-1"),))
+        aside = located(2_000.0, contributions=(fix_contribution("aml-1", Reason.INVALID),))
+        at = {"started_at": NOON, "at": NOON + 60.0, "arrived_at": (NOON + 59.0,)}
+        first, again = (outlook_of(each, (CELL, FIX), arrivals=arrivals, **at) for each in (aside, counts))  # type: ignore[arg-type]
+        assert again.prospects[2].chance == 0.0
+        left = slight.share * known.placed.mobile * known.log_radius.share_below(math.log(1_400.0))
+        assert first.prospects[2].chance == pytest.approx(left, rel=0.1)
+        told = [each.awaited[0].radius_m for each in (first, again)]
+        assert told == pytest.approx([30.0, 2_000.0 * math.exp(slight.log_ratio.value_at(0.5))])
 
     def test_chances_grow_with_time(self) -> None:
         five, ten, twenty = [p.chance for p in outlook(located(600.0), CELL, elapsed_s=9.0).prospects]
