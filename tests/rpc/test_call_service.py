@@ -15,8 +15,10 @@ import pytest
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from locsvc.calls.arrivals import Arrivals
 from locsvc.calls.considered import call_at, with_warnings
 from locsvc.calls.journal import Journal
+from locsvc.calls.sources import HANDSET
 from locsvc.reference.store import Reference
 from locsvc.resolver import Resolver
 from locsvc.rpc.convert.replies import read_estimate
@@ -280,6 +282,11 @@ async def test_at_the_deadline_a_revision_says_the_best_known(start: Start, jour
         assert 1.0 <= told.outlook.elapsed_s < 1.5
         assert told.changed_at.ToMicroseconds() >= told.outlook.deadline_at.ToMicroseconds()
     assert watchers[2].kept[-1].estimate.outcome == estimate_pb2.OUTCOME_NO_LOCATION
+    # The handset's fix came a second ago: the less likely it is by now that another one follows.
+    again = Arrivals.default().of(HANDSET).again.share
+    for seen in watchers[:2]:
+        chances = {one.source: one.chance for one in seen.kept[-1].outlook.awaited}
+        assert 0.5 * again < chances[HANDSET] < again
     await asyncio.sleep(0.2)
     assert [c.kind for c in (await caller.get("c-1")).changes] == [
         messages.CHANGE_KIND_EVIDENCE,
