@@ -121,7 +121,8 @@ class CsvSource(Lines):
             wrong[row.number] = "a quote is not closed" if slip else fields
             return "skip"
 
-        binary, text = pa.binary(), self._without_slips(block)
+        # Arrow gives up a whole block for a row with a field too many and bytes that are no text.
+        text = self._without_slips(_with_marks(block))
         try:
             table = arrow_csv.read_csv(
                 io.BytesIO(text),
@@ -131,14 +132,14 @@ class CsvSource(Lines):
                     ignore_empty_lines=len(self._names) > 1,
                 ),
                 arrow_csv.ConvertOptions(
-                    column_types=dict.fromkeys(self._names, binary), null_values=_NULLS, strings_can_be_null=True,
+                    column_types=dict.fromkeys(self._names, pa.string()), null_values=_NULLS, strings_can_be_null=True,
                     quoted_strings_can_be_null=True,
                 ),
             )  # fmt: skip
         except pa.ArrowInvalid as error:
             lines = block.count(b"\n")
             return unread_rows(self.schema, [first_line(error)] * lines)
-        columns = [_decoded(table.column(n).combine_chunks()) for n in self._names]
+        columns = [_in_one(table.column(n)) for n in self._names]
         good = pa.RecordBatch.from_arrays([*columns, pa.nulls(table.num_rows, pa.string())], schema=self.schema)
         return _interleaved(good, wrong) if wrong else good
 
@@ -151,14 +152,21 @@ class CsvSource(Lines):
         return b"".join([*pieces, block[at:]]) if pieces else block
 
 
-def _decoded(column: pa.Array) -> pa.Array:
-    """Bytes as text; what is no UTF-8 is replaced by marks."""
-    if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.binary())
+def _with_marks(block: bytes) -> bytes:
+    r"""The block, with marks in place of what is no UTF-8.
+
+    >>> _with_marks(b"a,\xff\n").decode()
+    'a,\ufffd\n'
+    """
     try:
-        return column.cast(pa.string())
-    except pa.ArrowInvalid:
-        return pa.array([None if v is None else v.decode("utf-8", "replace") for v in column.to_pylist()], pa.string())
+        block.decode()
+    except UnicodeDecodeError:
+        return block.decode("utf-8", "replace").encode()
+    return block
+
+
+def _in_one(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def _interleaved(good: pa.RecordBatch, wrong: Mapping[int, str]) -> pa.RecordBatch:

@@ -30,7 +30,7 @@ class Quotes:
 
     def __init__(self, delimiter: str, fields: int) -> None:
         between = re.escape(delimiter.encode())
-        bare = rb'(?:[^"\n%b][^\n%b]*+)?+' % (between, between)
+        bare = rb'(?:[^"\r\n%b][^\r\n%b]*+)?+' % (between, between)
         # What stands in a field, the field's end looked at.
         field = rb"(?:%b|%b)(?=%b|\r?\n|\r?\Z)" % (_QUOTED, bare, between)
         self._delimiter = ord(delimiter)

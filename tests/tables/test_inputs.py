@@ -99,3 +99,15 @@ def test_a_quote_left_open_costs_its_own_line_wherever_it_stands(
     why = [row.pop("__unread") for row in found]
     assert [None if told else row for row, told in zip(found, why, strict=True)] == wanted
     assert set(why) == {None, "a quote is not closed"}
+
+
+def test_rows_round_any_bytes_are_read(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pieces = np.array([b'"', b",", b"\n", b"a", b"\r", b"\r\n", b"\xff", b" ", b'""', b'","', b"\\"], object)
+    good = b"".join(b"good%d,%d,z\n" % (i, i) for i in range(3))
+    for _ in range(200):
+        odd = b"".join(rng.choice(pieces, rng.integers(1, 120)))
+        (tmp_path / "a.csv").write_bytes(b"a,b,c\n" + good + odd + b"\n" + good)
+        source = open_source(tmp_path / "a.csv", None, {})
+        names = pa.Table.from_batches(source.batches(), source.schema).column("a").to_pylist()
+        assert sum(str(name).startswith("good") for name in names) == 6, odd
