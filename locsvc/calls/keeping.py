@@ -14,6 +14,8 @@ from locsvc.calls.words import LookUp
 
 # Calls of one transaction: those that live wait for it.
 _CALLS_AT_ONCE: Final = 20
+# Whoever should have ended a call may never do it: after so long without a change it is over all the same.
+ABANDONED_S: Final = 86_400.0
 _OF_CALL: Final = (changes, evidence, estimates, calls)
 
 
@@ -35,8 +37,15 @@ def erase(database: Database, connection: sa.Connection, calling_number: str, lo
 
 
 def purge(database: Database, connection: sa.Connection, before: float) -> Iterator[list[str]]:
-    """Names of the calls that ended before a time, part by part as they are deleted; what waited as long goes too."""
-    over = sa.select(calls.c.call_id).where(calls.c.ended_at < before).order_by(calls.c.call_id).limit(_CALLS_AT_ONCE)
+    """Names of the calls that ended before a time, part by part as they are deleted; what waited as long goes too.
+
+    A call that nobody ended counts as ended a day after its last change.
+    """
+    quiet_since = before - ABANDONED_S
+    lives = sa.exists().where(changes.c.call_id == calls.c.call_id, changes.c.at >= quiet_since)
+    abandoned = sa.and_(calls.c.ended_at.is_(None), calls.c.started_at < quiet_since, ~lives)
+    over = sa.select(calls.c.call_id).where(sa.or_(calls.c.ended_at < before, abandoned))
+    over = over.order_by(calls.c.call_id).limit(_CALLS_AT_ONCE)
     while True:
         with database.writing(connection):
             some = list(connection.scalars(over))

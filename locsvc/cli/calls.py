@@ -79,6 +79,10 @@ def calls(  # noqa: PLR0913, PLR0917 - one parameter an option
     tasks = [erase is not None, purge_before is not None, audit, learn_arrivals is not None]
     if sum(tasks) > 1:
         raise click.UsageError("--erase, --purge-before, --audit and --learn-arrivals exclude each other")
+    if (erase is not None or purge_before is not None) and (number or live or since is not None or until is not None):
+        raise click.UsageError(
+            "--erase and --purge-before take all they name: --number, --live, --since, --until choose what is shown"
+        )
     with opened(common, journal) as kept:
         if erase is not None:
             return _erase(kept, asked_number(erase), yes=yes, as_json=common.as_json)

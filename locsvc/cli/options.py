@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import click
 
@@ -237,6 +238,17 @@ class ConfidenceType(click.ParamType):  # type: ignore[type-arg]  # not generic 
             hint = f"; for {confidence:g} % write {confidence / 100:g}" if 1 < confidence < 100 else ""
             self.fail(f"{confidence:g} is outside 0.5 to 0.999{hint}", param, ctx)
         return confidence
+
+
+class FiniteRange(click.FloatRange):
+    """A number within a range, which NaN is not."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number."""
+        number = float(super().convert(cast("float", value), param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number", param, ctx)
+        return number
 
 
 class TimeType(click.ParamType):  # type: ignore[type-arg]  # not generic in click 8.1

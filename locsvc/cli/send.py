@@ -14,7 +14,7 @@ import click
 from locsvc import model
 from locsvc.cli import output
 from locsvc.cli.manners import Command, say_error
-from locsvc.cli.options import FILE, TIME, Common, debug_option, json_option
+from locsvc.cli.options import FILE, TIME, Common, FiniteRange, debug_option, json_option
 from locsvc.errors import EXIT_OK, BadData, FieldViolation, InvalidInput, Overloaded, Unavailable, meaning_of
 from locsvc.formats.messages import FORMATS
 
@@ -60,7 +60,7 @@ locsvc send 4711 --end                                           # the call is o
 @click.option(
     "--give-up-s",
     metavar="S",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=30.0,
     show_default=True,
     help="How long a server that cannot be reached, or has too much to do, is tried again.",

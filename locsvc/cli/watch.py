@@ -18,7 +18,7 @@ import click
 
 from locsvc.cli import output
 from locsvc.cli.manners import Command
-from locsvc.cli.options import CONFIDENCE, FILE, Common, debug_option, json_option
+from locsvc.cli.options import CONFIDENCE, FILE, Common, FiniteRange, debug_option, json_option
 from locsvc.errors import EXIT_INTERRUPTED, EXIT_OK
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ locsvc watch 4711 --after-revision 5 --fit-radius-m 50 --server 10.0.0.7:50051 -
 @click.option(
     "--heartbeat-s",
     metavar="S",
-    type=click.FloatRange(0.1, 3600),
+    type=FiniteRange(0.1, 3600),
     default=5.0,
     show_default=True,
     help="Longest silence of the server; twice that means a broken stream.",
@@ -56,14 +56,14 @@ locsvc watch 4711 --after-revision 5 --fit-radius-m 50 --server 10.0.0.7:50051 -
 @click.option(
     "--fit-radius-m",
     metavar="M",
-    type=click.FloatRange(1, 100_000),
+    type=FiniteRange(1, 100_000),
     help="Widest radius that is fit to dispatch.  [default: the server's]",
 )
 @click.option("--heartbeats", is_flag=True, help="With JSON: write heartbeats too.")
 @click.option(
     "--give-up-s",
     metavar="S",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=300.0,
     show_default=True,
     help="How long a server is looked for after a stream broke.",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import grpc
 
 from locsvc.calls.asked import GoingAway
+from locsvc.calls.dated import dated, undated
 from locsvc.calls.words import LookUp
 from locsvc.errors import LocsvcError
 from locsvc.rpc.convert.estimates import write_estimate
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _Request = TypeVar("_Request")
 _Reply = TypeVar("_Reply")
 
+# Of messages in one request: a fifth of a millisecond a message of the common size.
+READ_AT_ONCE_BYTES: Final = 8_192
 REMEDY = (
     "it needs a journal: start the server with --journal and a file or postgresql:// URL, "
     "or send the whole call to LocationService.ResolveLocation"
@@ -63,7 +66,10 @@ class CallService(call_service_pb2_grpc.CallServiceServicer):
         """What became of evidence, when it is safe on disk."""
 
         async def add(calls: LiveCalls, request: messages.AddEvidenceRequest) -> messages.AddEvidenceResponse:
-            kept = await calls.add(read_add(request, calls.now()))
+            arrival = read_add(request, calls.now())
+            # Long messages, or many, are read where they hold up nobody.
+            short = undated(arrival) <= READ_AT_ONCE_BYTES
+            kept = await calls.add(dated(arrival) if short else await asyncio.to_thread(dated, arrival))
             response = messages.AddEvidenceResponse()
             write_kept(kept, response)
             return response
@@ -107,7 +113,9 @@ class CallService(call_service_pb2_grpc.CallServiceServicer):
         """The last estimate."""
 
         async def end(calls: LiveCalls, request: messages.EndCallRequest) -> messages.EndCallResponse:
-            estimate = await calls.end(read_call_id(request))
+            call_id = read_call_id(request)
+            self._look(calls, context, "EndCall", call_id)
+            estimate = await calls.end(call_id)
             response = messages.EndCallResponse()
             write_estimate(estimate, response.estimate)
             return response

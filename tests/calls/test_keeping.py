@@ -120,6 +120,18 @@ def test_purge_takes_what_ended_and_what_waited_too_long(journal: Journal) -> No
     assert journal.purge(NOON + 400) == 0
 
 
+def test_purge_takes_calls_that_nobody_ended_a_day_after_their_last_change(journal: Journal) -> None:
+    day_s = 86_400.0
+    keep(journal, fix(1), call="silent", at=NOON)
+    keep(journal, fix(1), call="long", at=NOON)
+    keep(journal, fix(2), call="long", at=NOON + day_s)
+    assert journal.purge(NOON + day_s) == 0
+    assert journal.purge(NOON + day_s + 10) == 1
+    assert [call.call_id for call in journal.calls()] == ["long"]
+    assert journal.purge(NOON + 2 * day_s + 10) == 1
+    assert rows(journal)["evidence"] == 0
+
+
 def test_the_audit_names_no_numbers_but_tells_equal_ones(url: str, opened: Opener) -> None:
     journal = opened(url)
     for count, number in enumerate((NUMBER, "", OTHER, NUMBER)):

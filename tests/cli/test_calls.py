@@ -157,6 +157,13 @@ def test_a_number_that_is_none_erases_nothing(data: Path) -> None:
     assert len(told("--data", data)) == 4
 
 
+@pytest.mark.parametrize("choice", [["--live"], ["--since", "2026-11-22T10:00:00Z"], ["--number", ALICE]])
+def test_what_is_shown_is_not_what_is_erased(data: Path, choice: list[str]) -> None:
+    done = run("--data", data, "--erase", ALICE, "--yes", *choice)
+    assert (done.exit_code, "choose what is shown" in done.stderr) == (EXIT_USAGE, True)
+    assert len(told("--data", data)) == 4
+
+
 def test_purging_takes_what_ended_before(data: Path) -> None:
     done = run("--data", data, "--purge-before", "2026-11-22T10:30:00Z", "--yes")
     assert (done.exit_code, done.stdout) == (0, "2 calls that ended before 2026-11-22 10:30:00 UTC erased\n")
@@ -192,3 +199,9 @@ def test_arrival_times_are_learned(data: Path, tmp_path: Path) -> None:
 
 def test_tasks_exclude_each_other(data: Path) -> None:
     assert run("--data", data, "--audit", "--erase", ALICE).exit_code == EXIT_USAGE
+
+
+@pytest.mark.parametrize("option", ["--heartbeat-s", "--fit-radius-m", "--give-up-s"])
+def test_a_range_does_not_take_what_is_no_number(option: str) -> None:
+    done = CliRunner().invoke(main, ["watch", "4711", option, "nan"])
+    assert (done.exit_code, "is not a number" in done.stderr) == (EXIT_USAGE, True)

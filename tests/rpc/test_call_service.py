@@ -203,7 +203,9 @@ async def test_a_call_that_gets_its_number_later_finds_what_waits(caller: Caller
 
 
 async def test_a_raw_message_finds_its_call_by_number_and_counts(caller: Caller) -> None:
-    await caller.add(fix("cell", radius_m=5_000.0), call_id="c-1", number=NUMBER)
+    # Not of the same place: of a fix that comes twice the newer counts, and a message states whole seconds.
+    wide = fix("cell", north=0.001, radius_m=5_000.0, at=time.time() - 2.0)
+    await caller.add(wide, call_id="c-1", number=NUMBER)
     seen = caller.watch("c-1")
     before = await seen.revision(1)
     text = time.strftime(
@@ -219,6 +221,40 @@ async def test_a_raw_message_finds_its_call_by_number_and_counts(caller: Caller)
     told = await seen.revision(2)
     assert "aml message" in told.change
     assert told.estimate.radius_m < before.estimate.radius_m / 10
+
+
+async def test_a_fix_that_a_message_says_is_old_does_not_count_as_new(caller: Caller) -> None:
+    def message(age_s: float) -> call_pb2.Evidence:
+        text = time.strftime(
+            'A"ML=1;lt=+54.97710;lg=+2.57130;rd=12;top=%Y%m%d%H%M%S;lc=90;pm=G;si=001010123456789;ei=352099001761481;'
+            "mcc=001;mnc=01;ml=128",
+            time.gmtime(time.time() - age_s),
+        )
+        piece = call_pb2.Evidence()
+        piece.device_report.raw.format, piece.device_report.raw.bytes = "aml", text.encode()
+        return piece
+
+    old = message(1_200.0)
+    await caller.add(old, call_id="old")
+    await caller.add(message(0.0), call_id="new")
+    remembered, fresh = await caller.watch("old").revision(1), await caller.watch("new").revision(1)
+    assert remembered.estimate.radius_m > 100.0 * fresh.estimate.radius_m
+    assert (remembered.outlook.fit_to_dispatch, fresh.outlook.fit_to_dispatch) == (False, True)
+    stands = (await caller.get("old")).call.evidence[0]
+    assert 1_199.0 < time.time() - stands.observed_at.ToMicroseconds() / 1e6 < 1_260.0
+    assert (await caller.add(old, call_id="old")).duplicates == 1
+    # Neither a clock that is ahead nor a message without a time, nor one that says nothing, is of another time.
+    nothing = call_pb2.Evidence()
+    nothing.device_report.raw.format, nothing.device_report.raw.bytes = "aml", b"no message"
+    await caller.add(message(-3_600.0), call_id="ahead")
+    await caller.add(nothing, call_id="no")
+    for call_id in ("ahead", "no"):
+        answer = await caller.get(call_id)
+        assert answer.call.evidence[0].observed_at == answer.changes[0].changed_at
+    # Many are read beside the loop.
+    await caller.add(*(message(float(age)) for age in range(1_000, 1_200)), call_id="many")
+    ages_s = [time.time() - e.observed_at.ToMicroseconds() / 1e6 for e in (await caller.get("many")).call.evidence]
+    assert min(ages_s) > 999.0
 
 
 async def test_a_storm_of_one_number_is_one_call(caller: Caller) -> None:
@@ -688,14 +724,15 @@ async def test_look_ups_are_audited(live: Running, caller: Caller, journal: Path
     await caller.add(fix("a"), call_id="c-1", number=NUMBER)
     await caller.watch("c-1", calling_number=NUMBER).revision(1)
     await caller.get("c-1")
+    await caller.end("c-1")  # it tells the last estimate
     await live.reference.LookupLine(reference_service_pb2.LookupLineRequest(number="+441632960124"))
     async with read(journal) as opened:
-        found = await wait_until(lambda: asyncio.to_thread(opened.audit), lambda looks: len(looks) == 3)
-    assert [look.method for look in found] == ["LookupLine", "GetCall", "WatchLocation"]
-    assert [look.call_id for look in found] == ["", "c-1", "c-1"]
+        found = await wait_until(lambda: asyncio.to_thread(opened.audit), lambda looks: len(looks) == 4)
+    assert [look.method for look in found] == ["LookupLine", "EndCall", "GetCall", "WatchLocation"]
+    assert [look.call_id for look in found] == ["", "c-1", "c-1", "c-1"]
     assert all(look.who.startswith("ipv4:127.0.0.1") for look in found)
     assert all(NUMBER not in look.calling_number for look in found)
-    assert found[2].calling_number
+    assert found[3].calling_number
 
 
 async def test_what_is_old_is_removed(start: Start, journal: Path) -> None:
