@@ -45,6 +45,9 @@ def processes(orders: work.Orders, workers: int) -> Iterator[work.Submit]:
     except BaseException as error:
         for child in multiprocessing.active_children():
             child.kill()
+        # The rest of what a killed process has half written would be waited for as long as anybody here could write it.
+        if (results := pool._result_queue) is not None:  # noqa: SLF001 - the executor has no word for it
+            results._writer.close()  # type: ignore[attr-defined]  # noqa: SLF001 - as above
         pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
         if isinstance(error, BrokenProcessPool):
             why = "a process of the run was killed or could not start (is there memory enough?); go on with --resume"

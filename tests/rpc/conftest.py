@@ -18,6 +18,7 @@ from locsvc.rpc.server import LocationServer
 from locsvc.rpc.settings import ServerSettings
 from locsvc.v1 import call_service_pb2_grpc, location_service_pb2_grpc, reference_service_pb2_grpc
 from locsvc.v1.location_service_pb2 import ResolveLocationRequest
+from tests.rpc.watching import Caller
 
 
 @pytest.fixture
@@ -101,3 +102,19 @@ async def start() -> AsyncIterator[Start]:
 async def served(start: Start, imported_town: Path) -> Running:
     """A server of the town."""
     return await start(ServerSettings(data=imported_town))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "calls.sqlite"
+
+
+@pytest.fixture
+async def live(start: Start, imported_town: Path, journal: Path) -> Running:
+    """A server of the town with a journal."""
+    return await start(ServerSettings(data=imported_town, journal=str(journal)))
+
+
+@pytest.fixture
+def caller(live: Running) -> Caller:
+    return Caller(live.channel)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import grpc
 
+from locsvc.calls.journal import Journal
 from locsvc.v1 import call_pb2, call_service_pb2_grpc
 from locsvc.v1 import call_service_pb2 as messages
 from locsvc.v1.call_service_pb2 import (
@@ -18,6 +22,8 @@ from locsvc.v1.call_service_pb2 import (
     WatchLocationRequest,
     WatchLocationResponse,
 )
+
+T = TypeVar("T")
 
 NUMBER = "+441632960001"
 LATITUDE_DEG, LONGITUDE_DEG = 54.9771, 2.5713
@@ -142,3 +148,21 @@ class Caller:
 
     async def end(self, call_id: str) -> messages.EndCallResponse:
         return await self.stub.EndCall(messages.EndCallRequest(call_id=call_id), timeout=30)
+
+
+async def wait_until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool], seconds: float = 20.0) -> T:
+    end_s = time.monotonic() + seconds
+    while not holds(answer := await ask()):
+        assert time.monotonic() < end_s, "it did not come about"
+        await asyncio.sleep(0.02)
+    return answer
+
+
+@asynccontextmanager
+async def read(journal: Path) -> AsyncIterator[Journal]:
+    """The journal as another process sees it."""
+    opened = await asyncio.to_thread(Journal.open, journal)
+    try:
+        yield opened
+    finally:
+        await asyncio.to_thread(opened.close)
