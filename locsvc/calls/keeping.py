@@ -69,9 +69,10 @@ def look_row(look_up: LookUp, audit_key: str) -> dict[str, object]:
     """A look-up as it is written, with the number as a keyed hash."""
     return {
         "at": look_up.at,
-        "who": look_up.who,
+        # PostgreSQL has no text with it, and one look-up must not cost those that are written with it.
+        "who": look_up.who.replace("\0", "\ufffd"),
         "method": look_up.method,
-        "call_id": look_up.call_id,
+        "call_id": look_up.call_id.replace("\0", "\ufffd"),
         "number_hash": number_hash(audit_key, look_up.calling_number),
     }
 

@@ -72,7 +72,7 @@ class Writer:
         self._connection: sa.Connection | None = None
         self._changed = threading.Condition()
         self._wishes: deque[Wish] = deque()
-        self._notes: deque[tuple[float, Note]] = deque(maxlen=_MOST_NOTES)
+        self._notes: deque[tuple[float, Note]] = deque()
         self._pieces = 0
         self._unkept = 0
         self._healthy = True
@@ -140,6 +140,9 @@ class Writer:
     def note(self, note: Note) -> None:
         """Write this too when there is time."""
         with self._changed:
+            # An estimate can be computed again, but who looked is told once.
+            if len(self._notes) >= (_MOST_NOTES if isinstance(note, Given) else MOST_WAITING):
+                return
             self._notes.append((time.monotonic(), note))
             if len(self._notes) == 1:
                 self._changed.notify()

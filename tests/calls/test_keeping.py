@@ -132,6 +132,28 @@ def test_purge_takes_calls_that_nobody_ended_a_day_after_their_last_change(journ
     assert rows(journal)["evidence"] == 0
 
 
+def test_a_look_up_under_a_name_that_is_no_text_costs_no_other(url: str, opened: Opener) -> None:
+    journal = opened(url)
+    journal.look(LookUp(NOON, "desk-7", "GetCall", "c-1", NUMBER))
+    journal.look(LookUp(NOON + 1, "desk\0", "WatchLocation", "c\0"))
+    until(lambda: len(journal.audit()) == 2)
+    assert journal.state.healthy
+    assert [look.call_id for look in journal.audit()] == ["c\ufffd", "c-1"]
+
+
+def test_estimates_never_crowd_out_who_looked(tmp_path: Path, opened: Opener) -> None:
+    file = tmp_path / "calls.sqlite"
+    journal = opened(file)
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("BEGIN IMMEDIATE")  # nothing can be written meanwhile
+        journal.look(LookUp(NOON, "desk-7", "GetCall", "c-1", NUMBER))
+        for revision in range(3_000):
+            journal.give(Given("c-1", revision, NOON, answer("c-1")))
+        journal.look(LookUp(NOON + 1, "desk-7", "GetCall", "c-2", NUMBER))
+        other.rollback()
+    until(lambda: len(journal.audit()) == 2)
+
+
 def test_the_audit_names_no_numbers_but_tells_equal_ones(url: str, opened: Opener) -> None:
     journal = opened(url)
     for count, number in enumerate((NUMBER, "", OTHER, NUMBER)):
