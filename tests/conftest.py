@@ -51,8 +51,9 @@ hypothesis.settings.load_profile(os.environ.get("LOCSVC_HYPOTHESIS", "ci" if os.
 
 @pytest.fixture(autouse=True)
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables are as wide as in a file, whatever terminal the tests are started from."""
+    """Tables are as wide and as high as in a file, whatever terminal the tests are started from."""
     monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.delenv("LINES", raising=False)
 
 
 @pytest.fixture(scope="session")

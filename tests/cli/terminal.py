@@ -55,10 +55,15 @@ class Terminal:
             self.process.wait()
         os.close(self._master)
 
+    def _ready(self, wait_s: float) -> bool:
+        """Whether something can be read: by poll, as select knows no descriptor above 1,023."""
+        poll = select.poll()
+        poll.register(self._master, select.POLLIN)
+        return bool(poll.poll(wait_s * 1_000.0))
+
     def _read(self, wait_s: float) -> bool:
         """Whether there is more to come."""
-        ready, _, _ = select.select([self._master], [], [], wait_s)
-        if not ready:
+        if not self._ready(wait_s):
             return True
         try:
             data = os.read(self._master, 65_536)
@@ -83,7 +88,7 @@ class Terminal:
         """The exit code, when all was read."""
         end = time.monotonic() + timeout_s
         while self._read(0.1) and time.monotonic() < end:
-            if self.process.poll() is not None and not select.select([self._master], [], [], 0.0)[0]:
+            if self.process.poll() is not None and not self._ready(0.0):
                 break
         return self.process.wait(timeout=10)
 
