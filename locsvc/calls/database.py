@@ -53,6 +53,10 @@ class Database(ABC):
     def forget(self) -> None:
         """Make what was deleted unreadable, as far as the database can."""
 
+    def forget_soon(self) -> None:
+        """Another process has deleted something: the next `tidy` makes it unreadable, where that is ours to do."""
+        return
+
     @abstractmethod
     def tidy(self) -> None:
         """What must be done once in a while."""

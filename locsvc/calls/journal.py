@@ -238,6 +238,8 @@ class Journal:
             yield connection
 
     def _tell(self, call_id: str, revision: int) -> None:
+        if revision == 0:
+            self._database.forget_soon()
         if self.on_change is not None:
             # An event loop that has been closed refuses: nobody listens any more.
             with contextlib.suppress(RuntimeError):

@@ -315,6 +315,9 @@ class LiveCalls:
                     kept = await self._keep(future, _Wish(call.call_id, Unkept(ChangeKind.DEADLINE, at)))
                 except Overloaded as error:
                     await asyncio.sleep(error.retry_after_s)
+                except NotFound:
+                    self._changed(call.call_id, 0)  # it was erased, and the word of it was lost
+                    return
                 except LocsvcError:
                     return
                 else:

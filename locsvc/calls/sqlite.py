@@ -104,6 +104,10 @@ class SqliteDatabase(Database):
                 self._forgets = not _checkpoint(connection, "TRUNCATE")
                 time.sleep(_ASK_AGAIN_S)
 
+    def forget_soon(self) -> None:
+        """Empty the log with the next `tidy`: whoever deleted may have found it in use, and has ended since."""
+        self._forgets = True
+
     def tidy(self) -> None:
         """Move the log into the file, beside those who write; they wait only when it has grown long, for its rest."""
         if self._tidier is None:

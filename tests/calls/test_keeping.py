@@ -95,6 +95,20 @@ def test_who_reads_meanwhile_does_not_keep_what_was_erased(tmp_path: Path, opene
     until(lambda: (tmp_path / "calls.sqlite-wal").stat().st_size == 0)
 
 
+def test_what_another_process_could_not_take_out_of_the_log_is_taken_later(tmp_path: Path, opened: Opener) -> None:
+    file = tmp_path / "calls.sqlite"
+    server = opened(file)
+    keep(server, fix(1), call="c-1", number=NUMBER)
+    with closing(sqlite3.connect(file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM calls").fetchone()
+        other = opened(file)
+        assert other.erase(NUMBER, "test", NOON) == 1
+        other.close()
+        assert NUMBER.encode() in (tmp_path / "calls.sqlite-wal").read_bytes(), "the reader holds it"
+    until(lambda: NUMBER.encode() not in (tmp_path / "calls.sqlite-wal").read_bytes())
+
+
 def test_the_log_is_moved_into_the_file_beside_those_who_write(tmp_path: Path, opened: Opener) -> None:
     file = tmp_path / "calls.sqlite"
     journal = opened(file)

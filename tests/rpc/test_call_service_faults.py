@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
@@ -291,6 +292,20 @@ async def test_an_erased_call_is_forgotten(caller: Caller, journal: Path) -> Non
     assert seen.error is not None
     assert seen.error.code() is grpc.StatusCode.NOT_FOUND
     assert (await failure(caller.get("c-1"))).code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_call_whose_erasure_was_not_heard_of_is_forgotten_at_its_deadline(start: Start, journal: Path) -> None:
+    live = await start(ServerSettings(journal=str(journal), deadline_s=1.0))
+    caller = Caller(live.channel)
+    await caller.add(fix("a"), call_id="c-1")
+    seen = caller.watch("c-1")
+    await seen.revision(1)
+    with contextlib.closing(sqlite3.connect(journal, isolation_level=None)) as other:
+        for table in ("changes", "evidence", "estimates", "calls"):
+            other.execute(f"DELETE FROM {table}")
+    await seen.end()
+    assert seen.error is not None
+    assert seen.error.code() is grpc.StatusCode.NOT_FOUND
 
 
 async def test_look_ups_are_audited(live: Running, caller: Caller, journal: Path) -> None:
