@@ -287,5 +287,5 @@ def _update(revision: int, answer: Answer, told: list[Told] | tuple[Told, ...], 
 
 
 def _not_kept(count: int) -> Warning:
-    what = f"the journal is slow or down: {count} changes of this call are not safe on disk yet; they are tried again"
+    what = f"the journal is slow or down: not safe on disk yet and tried again: changes of this call: {count}"
     return Warning(WarningCode.NOT_KEPT, what)

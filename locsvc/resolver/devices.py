@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Coordinates that agree to 1e-5 degrees (a metre, the last digit of an AML message) are one fix.
 SAME_FIX_DEG = 1e-5
+# What an older circle loses to a newer one with its centre: as much as somebody walks meanwhile (time.walking_m_s).
+WALKING_M_S = 1.2
 # An arc band that opens this wide is a ring.
 WHOLE_CIRCLE_DEG = 359.0
 
@@ -134,10 +136,11 @@ def _usable(table: EvidenceTable, slots: Slots, notes: Notes) -> _Fixes:
 def _counted_once(fixes: _Fixes, slots: Slots, notes: Notes) -> tuple[_Fixes, Bools]:
     """Fixes less those that repeat another one of their call, and which of them repeat another's method.
 
-    The newest and best stated of several that are the same fix stays. Further fixes of a method repeat most of the
-    first one's error.
+    Of several that are the same fix that one stays which is narrowest now: a wide circle around the place of a narrow
+    one takes nothing from it by being newer. Further fixes of a method repeat most of the first one's error.
     """
     size = np.where(fixes.form == FORM_BAND, fixes.second, fixes.first)
+    now_m = np.where(fixes.without_size, 0.0, size) + WALKING_M_S * fixes.age_s
     # Best first, never by the order in which they came, but for equal ones.
     by_rank = np.lexsort(
         (
@@ -153,8 +156,7 @@ def _counted_once(fixes: _Fixes, slots: Slots, notes: Notes) -> tuple[_Fixes, Bo
             fixes.method == PositioningMethod.UNSPECIFIED,
             fixes.longitude_deg,
             fixes.latitude_deg,
-            np.where(fixes.without_size, 0.0, size),
-            fixes.age_s,
+            now_m,
             fixes.without_size,
             fixes.call,
         )

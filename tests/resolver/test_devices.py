@@ -128,6 +128,20 @@ def test_of_the_same_fix_the_stated_one_stays(town: Resolver) -> None:
     assert numbers(answer(town, call(unstated, stated))) == expected
 
 
+def test_of_the_same_place_the_narrow_circle_stays_though_a_wide_one_is_newer(town: Resolver) -> None:
+    narrow, wide = (
+        Evidence(fix(radius_m=12.0), observed_at=1_000.0),
+        Evidence(fix(radius_m=5_000.0), observed_at=1_000.5),
+    )
+    alone = answer(town, call(narrow), as_of=1_001.0)
+    for both in (call(narrow, wide), call(wide, narrow)):
+        got = answer(town, both, as_of=1_001.0)
+        assert radius(got) == radius(alone)
+    # Of equal ones the newer: the older has been widened since.
+    older = Evidence(fix(radius_m=12.0), observed_at=900.0)
+    assert radius(answer(town, call(older, narrow), as_of=1_001.0)) == radius(alone)
+
+
 def test_further_fixes_of_a_method_count_less(town: Resolver) -> None:
     near = moved(CENTER, 90.0, 15.0)
     lone = radius(answer(town, call(fix(radius_m=40.0))))
