@@ -62,7 +62,7 @@ def without_pandas() -> None:
     """
     sys.meta_path.insert(0, nowhere := _NoPandas())
     try:
-        pa.array(np.zeros(1))
+        pa.array(np.zeros(1)).to_numpy(zero_copy_only=False)
     finally:
         sys.meta_path.remove(nowhere)
 

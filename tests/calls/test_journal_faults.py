@@ -26,7 +26,7 @@ from tests.calls.pieces import NOON, NUMBER, PATIENCE_S, Opener, fix, keep
 from tests.postgres import Cluster
 
 SENDER = Path(__file__).with_name("sender.py")
-KILLS = 20
+KILLS = 8
 
 
 def until(true: Callable[[], object]) -> None:
