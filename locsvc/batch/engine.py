@@ -183,9 +183,9 @@ def cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 def _processes(orders: work.Orders, workers: int) -> AbstractContextManager[work.Submit]:
     # Imported where it is used: a run of one part needs none of it.
-    from locsvc.batch.pool import processes
+    from locsvc.batch.pool import answering
 
-    return processes(orders, workers)
+    return answering(orders, workers)
 
 
 def _answer_all(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -73,13 +71,12 @@ _orders: Orders | None = None
 
 
 def begin(orders: Orders) -> None:
-    """Map the reference data; end with the process that started this one, however that ends.
+    """Map the reference data.
 
-    What is wrong with the data is raised by the first answer: an error here would only break the pool.
+    What is wrong with it is raised by the first answer: an error here would only break the pool.
     """
     global _resolver, _orders
     without_pandas()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         _resolver, _orders = resolver_for(orders), orders
     except LocsvcError as error:
@@ -116,16 +113,6 @@ def _collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)
-
-
-def _end_with_parent() -> None:
-    from multiprocessing.connection import wait
-    from multiprocessing.process import parent_process
-
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def answer(packed: bytes, part: Path | None) -> Result:

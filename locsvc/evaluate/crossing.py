@@ -6,29 +6,21 @@ What comes of a fold hangs on nothing but the fold, so several processes give th
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
-import signal
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
-from multiprocessing.connection import wait
-from multiprocessing.process import parent_process
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from locsvc.errors import Unavailable
 from locsvc.evaluate.folds import Folding, resolver_of_fold
 from locsvc.evaluate.judge import Found, Terms, judge
 from locsvc.evaluate.worst import worst_of
+from locsvc.processes import processes
 
 Ints = npt.NDArray[np.int64]
 
@@ -132,35 +124,9 @@ def _pool(held: Held, rules: Rules, workers: int, folder: str) -> Iterator[Calla
         A process was killed.
     """
     files = [_write(batches, Path(folder) / f"{k}.arrow") for k, batches in enumerate(held.tables)]
-    # The tracker of multiprocessing lets signals through when it starts; that comes before they are held.
-    resource_tracker.ensure_running()
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _begin, (files, held.fold, rules))
-
-    def submit(fold: int) -> Future[Crossed]:
-        # New processes inherit the mask: Ctrl-C is for this process, which ends them.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return pool.submit(_judge, fold)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-    try:
-        yield submit
-        pool.shutdown()
-    except BaseException as error:
-        for child in multiprocessing.active_children():
-            child.kill()
-        # The rest of what a killed process has half written would be waited for as long as anybody here could write it.
-        if (results := pool._result_queue) is not None:  # noqa: SLF001 - the executor has no word for it
-            results._writer.close()  # type: ignore[attr-defined]  # noqa: SLF001 - as above
-        pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
-        if isinstance(error, BrokenProcessPool):
-            why = (
-                "a process that judged a fold was killed or could not start (is there memory enough?); use --workers 1"
-            )
-            raise Unavailable(why) from None
-        raise
+    remedy = "use --workers 1"
+    with processes(workers, _begin, (files, held.fold, rules), remedy) as submit:
+        yield lambda fold: submit(_judge, fold)
 
 
 def _write(batches: Sequence[pa.RecordBatch], file: Path) -> Path | None:
@@ -185,18 +151,10 @@ _given: tuple[Held, Rules] | None = None
 
 
 def _begin(files: Sequence[Path | None], fold: Sequence[Ints], rules: Rules) -> None:
-    """Map the tables; end with the process that started this one, however that ends."""
+    """Map the tables."""
     global _given  # noqa: PLW0603 - a process of the pool has no other place for it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     pa.set_cpu_count(1)
     _given = Held([_read(file) for file in files], fold), rules
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _judge(fold: int) -> Crossed:
