@@ -21,7 +21,7 @@ from locsvc.errors import ConfigError
 _READERS: Final = 10
 _SETTINGS: Final = {"application_name": "locsvc", "statement_timeout": "10s"}
 # A host that stands still within a transaction must not hold its calls for ever.
-_WRITING: Final = {"idle_in_transaction_session_timeout": "5s"}
+_WRITING: Final = {"idle_in_transaction_session_timeout": "5s", "lock_timeout": "5s"}
 # Nor a silent server a writer.
 _CONNECTING: Final = {
     "connect_timeout": "5",
@@ -35,6 +35,16 @@ _AGAIN_S: Final = 0.2
 
 # They are taken in the order of the array.
 _LOCK = sa.text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
+# SQLSTATE of a lock that was not to be had in time (PostgreSQL documentation, appendix A).
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+# No timeout of the server's ends a transaction whose client stands still between two messages of one statement. Whoever
+# waits for its locks ends it: one that has locks of ours here, and for seconds has been waiting for its client.
+_END_STANDING = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE wait_event_type = 'Client' AND clock_timestamp() - state_change > interval '4 seconds' AND pid IN (
+  SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+  WHERE locktype = 'advisory' AND granted AND datname = current_database())
+"""
 _POSITION = sa.text("SELECT txid_current()")
 _HORIZON = sa.text("SELECT txid_snapshot_xmin(txid_current_snapshot())")
 _LAZILY = sa.text("SET LOCAL synchronous_commit = off")
@@ -84,7 +94,16 @@ class PostgresDatabase(Database):
 
     def lock(self, connection: sa.Connection, kind: str, names: Sequence[str]) -> None:
         """Advisory locks, until the transaction ends; by key, so that all take the same ones in the same order."""
-        connection.execute(_LOCK, {"keys": sorted({_lock_key(kind, name) for name in names})})
+        try:
+            connection.execute(_LOCK, {"keys": sorted({_lock_key(kind, name) for name in names})})
+        except sa.exc.OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) == _LOCK_NOT_AVAILABLE:
+                self._end_standing()
+            raise
+
+    def _end_standing(self) -> None:
+        with contextlib.suppress(Exception), contextlib.closing(self.alone()) as connection:
+            connection.execute(_END_STANDING)
 
     def position(self, connection: sa.Connection) -> int:
         """The number of the transaction."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import resource
@@ -16,17 +17,19 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 
 from locsvc.calls import sqlite
 from locsvc.calls.journal import Journal
+from locsvc.calls.postgres import _lock_key
 from locsvc.calls.words import Arrival, Kept, LookUp
 from locsvc.errors import Unavailable
 from tests.calls.pieces import NOON, NUMBER, PATIENCE_S, Opener, fix, keep
 from tests.postgres import Cluster
 
 SENDER = Path(__file__).with_name("sender.py")
-KILLS = 8
+KILLS = 20
 
 
 def until(true: Callable[[], object]) -> None:
@@ -245,6 +248,26 @@ def test_wakes_come_again_after_the_server(postgres: Cluster, opened: Opener) ->
         until(lambda revision=revision: ("c-1", revision) in heard)  # type: ignore[misc]
     # Notes wait as well.
     until(lambda: len(writer.audit()) == 1)
+
+
+def test_a_client_that_stands_still_between_two_messages_is_ended_by_those_who_wait(
+    postgres: Cluster, opened: Opener
+) -> None:
+    url = postgres.database()
+    journal = opened(url)
+    keep(journal, fix(0), call="c-1")
+    # Its own end, when it finds that it was ended, is no matter here.
+    with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url) as other, other.pipeline():
+        # The lock is taken, and the message that would end the statement never comes.
+        other.execute("SELECT pg_advisory_xact_lock(%s)", (_lock_key("call", "c-1"),))
+        other.pgconn.send_flush_request()
+        other.pgconn.flush()
+        with psycopg.connect(url, autocommit=True) as asking:
+            held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            until(lambda: asking.execute(held).fetchone() == (1,))
+        began_s = time.monotonic()
+        assert keep(journal, fix(1), call="c-1").revision == 2
+        assert time.monotonic() - began_s > 1.0, "there was nothing to wait for"
 
 
 def test_a_host_that_stands_still_holds_up_nobody_for_long(postgres: Cluster, opened: Opener) -> None:

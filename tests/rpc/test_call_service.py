@@ -173,9 +173,7 @@ async def test_a_call_that_gets_its_number_later_finds_what_waits(caller: Caller
 
 
 async def test_a_raw_message_finds_its_call_by_number_and_counts(caller: Caller) -> None:
-    # Not of the same place: of a fix that comes twice the newer counts, and a message states whole seconds.
-    wide = fix("cell", north=0.001, radius_m=5_000.0, at=time.time() - 2.0)
-    await caller.add(wide, call_id="c-1", number=NUMBER)
+    await caller.add(fix("cell", radius_m=5_000.0), call_id="c-1", number=NUMBER)
     seen = caller.watch("c-1")
     before = await seen.revision(1)
     text = time.strftime(
