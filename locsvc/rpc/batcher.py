@@ -112,8 +112,9 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, "fuse")
 
     def close(self) -> None:
-        """Let the thread go."""
+        """Let the thread go, and the data."""
         self._thread.shutdown(wait=False)
+        self.resolver = None
 
     @property
     def waiting(self) -> int:

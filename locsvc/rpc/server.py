@@ -134,7 +134,7 @@ class LocationServer:
             await self._health.set(name, _SERVING)
         if settings.data is not None:
             follower = Follower(settings.data, self.batcher, every_s=settings.follow_s, switched=self._switched)
-            self._follower = asyncio.create_task(follower.run(resolver))
+            self._follower = asyncio.create_task(follower.run(resolver.reference.snapshot_id))
             self._follower.add_done_callback(_report)
 
     async def _switched(self, resolver: Resolver) -> None:
@@ -168,6 +168,8 @@ class LocationServer:
         await stopping
         await self._live.close()
         self.batcher.close()
+        # What lived when the data was mapped is out of the collector's sight (`settle`), and servers are in circles.
+        self._reference.reference = None
         log.info("stopped", resolved=self.batcher.resolved)
 
 

@@ -68,9 +68,8 @@ class Follower:
         self._switched = switched
         self._refused: tuple[str, float] = ("", 0.0)
 
-    async def run(self, resolver: Resolver) -> None:
-        """Follow for ever, from `resolver`'s snapshot on."""
-        current = resolver.reference.snapshot_id
+    async def run(self, current: str) -> None:
+        """Follow for ever, from the snapshot `current` on."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._every_s)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import pickle
 import signal
@@ -29,6 +31,7 @@ from locsvc.rpc.serving import Follower
 from locsvc.rpc.settings import ServerSettings
 from locsvc.v1 import estimate_pb2
 from locsvc.v1.location_service_pb2 import ResolveLocationRequest, ResolveLocationResponse
+from locsvc.v1.reference_service_pb2 import LookupLineRequest
 
 Running = Any
 Start = Callable[..., Awaitable[Any]]
@@ -104,7 +107,7 @@ async def test_a_damaged_new_snapshot_is_refused_and_the_old_one_stays(
     file = damage(town / "snapshots" / snapshot / "areas" / "more")
     follower = Follower(town, served.server.batcher, every_s=0.05, switched=served.server._switched)
     with structlog.testing.capture_logs() as logs:
-        task = asyncio.create_task(follower.run(good))
+        task = asyncio.create_task(follower.run(good.reference.snapshot_id))
         await wait_for(lambda: any(entry["event"] == "snapshot_refused" for entry in logs))
         await asyncio.sleep(0.3)
         task.cancel()
@@ -115,6 +118,38 @@ async def test_a_damaged_new_snapshot_is_refused_and_the_old_one_stays(
     assert served.server.batcher.resolver is good
     answer = await served.location.ResolveLocation(request_of(calls["10-lone-cell"]))
     assert answer.estimate.outcome == estimate_pb2.OUTCOME_LOCATED
+
+
+def files_below(name: str) -> list[str]:
+    """Files that this process holds open or mapped below a directory of that name, removed ones too."""
+    links = []
+    for each in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            links.append(str(each.readlink()))
+    return [link for link in links if name in link]
+
+
+async def test_data_that_was_left_is_let_go_without_the_collector(
+    start: Start, town: Path, sample: Path, calls: Calls, request_of: RequestOf
+) -> None:
+    served = await start(ServerSettings(data=town, follow_s=0.05))
+    left = str(current_id(town))
+    gc.disable()
+    try:
+        for name in ("more", "still-more"):
+            await served.location.ResolveLocation(request_of(calls["01-agreement"]))
+            await served.reference.LookupLine(LookupLineRequest(number="+441632960100"))
+            assert files_below(left)
+            with Draft.begin(town) as draft:
+                import_areas(draft, sample / "areas.geojson", name=name, name_field="name")
+                published = draft.publish()
+            await wait_for(lambda before=left: not files_below(before))  # type: ignore[misc]
+            left = published
+        assert files_below(str(town))
+        await served.server.stop()
+        assert not files_below(str(town))
+    finally:
+        gc.enable()
 
 
 async def test_data_that_comes_after_the_start_is_taken(

@@ -25,6 +25,22 @@ _KEPT_RECORDS = 1 << 14
 _MAPPED_BYTES = 1 << 32
 
 
+class _Held:
+    """A connection that is closed with the thread or the store that held it.
+
+    By itself it would wait for a full collection, which a server seldom makes, and keep a removed snapshot on the disk:
+    a connection and its compiled statements hold each other.
+    """
+
+    __slots__ = ("connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
 class LineStore:
     """Line records of one import.
 
@@ -44,11 +60,11 @@ class LineStore:
         self._known: dict[int, LineRecord | None] = {_NO_NUMBER: None}
         self._own = threading.local()
         # Serves threads that come when the file's directory is gone already (a snapshot two imports old).
-        self._first = self._connect()
+        self._held = _Held(self._connect())
         self._shared = threading.Lock()
         try:
-            (schema,) = self._first.execute("PRAGMA user_version").fetchone()
-            self._first.execute(_QUERIES[1], (_NO_NUMBER,)).fetchall()
+            (schema,) = self._held.connection.execute("PRAGMA user_version").fetchone()
+            self._held.connection.execute(_QUERIES[1], (_NO_NUMBER,)).fetchall()
         except sqlite3.Error as error:
             raise DatasetError(f"{file} cannot be read ({error}); import the lines again") from error
         if schema != SCHEMA:
@@ -99,9 +115,8 @@ class LineStore:
     def close(self) -> None:
         """Close what this thread and the store itself hold open; other threads' connections close with them."""
         with contextlib.suppress(AttributeError):
-            self._own.connection.close()
-            del self._own.connection
-        self._first.close()
+            del self._own.held
+        self._held.connection.close()
 
     def _key(self, number: str) -> int:
         normal = normalise_number(number, self.default_region)
@@ -109,14 +124,14 @@ class LineStore:
 
     def _rows(self, size: int, keys: Sequence[int]) -> list[tuple[Value, ...]]:
         try:
-            connection = getattr(self._own, "connection", None)
-            if connection is None:
+            held: _Held | None = getattr(self._own, "held", None)
+            if held is None:
                 try:
-                    connection = self._own.connection = self._connect()
+                    held = self._own.held = _Held(self._connect())
                 except DatasetError:
                     with self._shared:
-                        return self._first.execute(_QUERIES[size], keys).fetchall()
-            rows: list[tuple[Value, ...]] = connection.execute(_QUERIES[size], keys).fetchall()
+                        return self._held.connection.execute(_QUERIES[size], keys).fetchall()
+            rows: list[tuple[Value, ...]] = held.connection.execute(_QUERIES[size], keys).fetchall()
         except sqlite3.Error as error:
             raise DatasetError(f"{self._file} cannot be read ({error}); import the lines again") from error
         return rows
