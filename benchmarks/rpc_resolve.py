@@ -16,30 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from locsvc import model
+from locsvc.evaluate.capture.town import SAMPLE, import_town
 from locsvc.formats.call_json import call_from_text
-from locsvc.reference.addresses import import_addresses
-from locsvc.reference.areas import import_areas
-from locsvc.reference.cells import import_cells
-from locsvc.reference.lines import import_lines
-from locsvc.reference.snapshot import Draft
-from locsvc.reference.store import Reference
 from locsvc.rpc.bench import BenchSettings, bench_resolve
-
-SAMPLE = Path(__file__).resolve().parent.parent / "data"
-
-
-def import_town(data: Path) -> None:
-    """Import the sample town into a data directory."""
-    with Draft.begin(data) as draft:
-        import_cells(draft, SAMPLE / "cells.csv", name="cells")
-        import_cells(draft, SAMPLE / "sectors.csv", name="sectors")
-        import_addresses(draft, SAMPLE / "addresses.csv", name="addresses")
-        import_areas(draft, SAMPLE / "areas.geojson", name="areas", name_field="name")
-        draft.publish()
-    places = Reference.open(data).addresses
-    with Draft.begin(data) as draft:
-        import_lines(draft, SAMPLE / "lines.csv", mapping={}, default_region="GB", addresses=places)
-        draft.publish()
 
 
 def town_call() -> model.Call:

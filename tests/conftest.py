@@ -11,11 +11,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-from locsvc.reference.addresses import import_addresses
-from locsvc.reference.areas import import_areas
-from locsvc.reference.cells import import_cells
-from locsvc.reference.lines import import_lines
-from locsvc.reference.snapshot import Draft
+from locsvc.evaluate.capture.town import import_town
 from locsvc.reference.store import Reference
 from locsvc.resolver import Resolver
 from tests.postgres import postgres
@@ -105,16 +101,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def imported_town(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample town as a data directory; not to be changed."""
     data = tmp_path_factory.mktemp("town") / "data"
-    with Draft.begin(data) as draft:
-        import_cells(draft, sample / "cells.csv", name="cells")
-        import_cells(draft, sample / "sectors.csv", name="sectors")
-        import_addresses(draft, sample / "addresses.csv", name="addresses")
-        import_areas(draft, sample / "areas.geojson", name="areas", name_field="name")
-        draft.publish()
-    places = Reference.open(data).addresses
-    with Draft.begin(data) as draft:
-        import_lines(draft, sample / "lines.csv", mapping={}, default_region="GB", addresses=places)
-        draft.publish()
+    import_town(data, sample)
     return data
 
 

@@ -147,9 +147,7 @@ def _value(path: str, entry: object, named: str) -> Value:
     if not all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers):
         raise ConfigError(f"{named}: {path} must be a number or a distribution, not {given!r}")
     floats = tuple(float(n) for n in numbers)
-    if isinstance(given, list) and (
-        form not in _FORMS or len(floats) != _FORMS[form][1] or not _FORMS[form][2](floats)
-    ):
+    if isinstance(given, list) and not _is_distribution(form, floats):
         forms = ", ".join(f"{f} of {count} numbers" for f, (_, count, _) in _FORMS.items())
         raise ConfigError(f"{named}: {path} = {given!r} is no distribution; there are {forms}")
     if path.endswith("share") and not (not form and 0 <= floats[0] <= 1):

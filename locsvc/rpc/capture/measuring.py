@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from locsvc.model import LatLng
     from locsvc.rpc.capture.playing import Played
     from locsvc.v1.estimate_pb2 import LocationEstimate
+    from locsvc.v1.geometry_pb2 import LatLng as LatLngMessage
 
 _Row = tuple[float, ...]
 
@@ -111,8 +112,7 @@ def _row(message: WatchLocationResponse, truth: LatLng) -> _Row:
     error_m = radius_m = math.nan
     held = False
     if estimate.HasField("position"):
-        place = estimate.position
-        error_m = float(distance_m(place.latitude_deg, place.longitude_deg, truth.latitude_deg, truth.longitude_deg))
+        error_m = _apart_m(estimate.position, truth)
         radius_m = estimate.radius_m
         held = holds(estimate, truth)
     chances = {p.within_s: p.chance for p in outlook.prospects}
@@ -130,5 +130,5 @@ def holds(estimate: LocationEstimate, place: LatLng) -> bool:
     return any(int(h3.cell_to_parent(cell, r)) in listed for r in range(finest, -1, -1))
 
 
-def _apart_m(one: LatLng, other: LatLng) -> float:
+def _apart_m(one: LatLng | LatLngMessage, other: LatLng) -> float:
     return float(distance_m(one.latitude_deg, one.longitude_deg, other.latitude_deg, other.longitude_deg))
