@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -147,7 +149,7 @@ def test_a_server_of_its_own_is_measured_and_ended(tmp_path: Path, imported_town
 
 @pytest.fixture(scope="module")
 def run(imported_town: Path) -> dict[str, Any]:
-    """A short run as the command makes it, and its page."""
+    """A short run as the command makes it."""
     result = CliRunner().invoke(
         main,
         ["bench", "capture", "--calls", "12", "--at-once", "6", "--speed", "20", "--clients", "2", "--json"],
@@ -156,6 +158,27 @@ def run(imported_town: Path) -> dict[str, Any]:
     assert result.exit_code == 0, result.stderr
     found: dict[str, Any] = json.loads(result.stdout)
     return found
+
+
+def test_tables_page_and_scenario_are_those_of_the_run(tmp_path: Path) -> None:
+    printed = CliRunner().invoke(main, ["bench", "capture", "--print-scenario"])
+    own = tmp_path / "own.toml"
+    own.write_text(printed.stdout.replace('name = "default-', 'name = "ours-').replace("is = 0.84", "is = 0.0", 1))
+    page = tmp_path / "page.html"
+    options = ["--calls", "4", "--speed", "40", "--scenario", str(own), "--report", str(page)]
+    # Without a data directory: on the sample town.
+    result = CliRunner().invoke(main, ["bench", "capture", *options], env={"LOCSVC_DATA": ""})
+    assert result.exit_code == 0, result.stderr
+    assert re.match(r"4 calls \([^)]*\), 200 at once, 40 times as fast", result.stdout)
+    assert "mobile" not in result.stdout.splitlines()[0]
+    for title in ("What was known when", "How far off", "The service's own part"):
+        assert title in result.stdout
+        assert html.escape(title) in page.read_text()
+    assert "ours-" in page.read_text()
+    own.write_text("[cell]\nshare = 2")
+    refused = CliRunner().invoke(main, ["bench", "capture", "--scenario", str(own)])
+    assert refused.exit_code == 78
+    assert "own.toml" in refused.stderr
 
 
 def test_every_call_is_played_and_told_of(run: dict[str, Any]) -> None:
