@@ -38,7 +38,10 @@ async def fail(context: Context, error: Exception, method: str) -> NoReturn:
     """End the RPC with `error`; a fault that nobody foresaw is logged without its text, which may hold a number."""
     if not isinstance(error, LocsvcError):
         log.error("fault", method=method, error=type(error).__name__, at=_place(error))
+        error.__traceback__ = None
         error = LocsvcError(f"{method} met a fault of the server; it is in the server's log")
+    # Frames of a trace hold the snapshot that was asked, and gRPC's error holds itself until the collector comes.
+    error.__traceback__ = error.__context__ = error.__cause__ = None
     await abort(context, error)
 
 

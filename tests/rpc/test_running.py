@@ -139,6 +139,11 @@ async def test_data_that_was_left_is_let_go_without_the_collector(
         for name in ("more", "still-more"):
             await served.location.ResolveLocation(request_of(calls["01-agreement"]))
             await served.reference.LookupLine(LookupLineRequest(number="+441632960100"))
+            # What cannot be answered holds nothing either.
+            with pytest.raises(grpc.aio.AioRpcError):
+                await served.reference.LookupLine(LookupLineRequest())
+            with pytest.raises(grpc.aio.AioRpcError):
+                await served.location.ResolveLocation(ResolveLocationRequest(confidence=90.0))
             assert files_below(left)
             with Draft.begin(town) as draft:
                 import_areas(draft, sample / "areas.geojson", name=name, name_field="name")
