@@ -98,6 +98,12 @@ class Watcher:
         self.fault = fault
         self.wake()
 
+    def journal_has(self, revision: int) -> None:
+        """The call is so far on disk: a later revision that the watcher says it has never was, and it is told all."""
+        if self.revision > revision:
+            self.revision = 0
+            self.wake()
+
     def _set(self, *, told: bool) -> None:
         if self._waking is not None and not self._waking.done():
             self._waking.set_result(told)
@@ -261,7 +267,8 @@ class LiveCall:
 
     def is_over_for(self, watcher: Watcher) -> bool:
         """Whether the watcher has been told the end of the call."""
-        return 0 < self.ended_revision <= watcher.revision and self.revision <= watcher.revision
+        # A watcher that is ahead is told the end when it is known whether the copy lags or the watcher errs.
+        return 0 < self.ended_revision <= watcher.revision == self.revision
 
     def wake(self) -> None:
         """Wake all who watch."""

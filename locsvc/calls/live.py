@@ -335,8 +335,7 @@ class LiveCalls:
         number = asked.calling_number
         if call is not None and call.revision and number in ("", call.considered.calling_number):
             if asked.after_revision > call.revision:
-                call.wanted_revision = max(call.wanted_revision, asked.after_revision)
-                self._load(call)
+                self._spawn(self._find(call, watcher))
             return call
         at = self.now()
         future = self.journal.open_call(asked.call_id, number, None, at)
@@ -345,9 +344,27 @@ class LiveCalls:
         def told(done: asyncio.Future[Kept]) -> None:
             if not done.cancelled() and (error := done.exception()) is not None:
                 watcher.fail(error)
+            elif not done.cancelled():
+                watcher.journal_has(done.result().revision)
 
         opened.add_done_callback(told)
         return self._calls.copy(asked.call_id)
+
+    async def _find(self, call: LiveCall, watcher: Watcher) -> None:
+        """Ask the journal how far a call is whose watcher is ahead of the copy: the copy lags, or the watcher errs."""
+        retry_s = FIRST_RETRY_S
+        while watcher in call.watchers:
+            known = call.revision
+            try:
+                record = await self._read(partial(self.journal.record, call.call_id, known))
+            except Unavailable:
+                await asyncio.sleep(retry_s)
+                retry_s = min(2.0 * retry_s, LONGEST_RETRY_S)
+                continue
+            revision = 0 if record is None or record.revision < known else record.revision
+            self._changed(call.call_id, revision)  # 0: it was erased, and the word of it was lost
+            watcher.journal_has(revision)
+            return
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)

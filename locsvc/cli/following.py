@@ -169,7 +169,8 @@ class Follower:
 
     def _hear(self, message: Message) -> None:
         self._heard = True
-        self._asked = replace(self._asked, after_revision=max(self._asked.after_revision, message.revision))
+        # The server's word counts: a revision that its journal never had is forgotten.
+        self._asked = replace(self._asked, after_revision=message.revision)
         if self._lost_at is not None:
             self._lost_at = None
             self._say("the server is back")

@@ -156,7 +156,10 @@ class WatchLocationRequest(_message.Message):
     call_id: _builtins.str
     """Required."""
     after_revision: _builtins.int
-    """Last revision that the client has; it gets newer ones only. 0: all from the current one."""
+    """Last revision that the client has; it gets newer ones only. 0: all from the current one. One that the call has never
+    had, because it was erased and opened anew or the client errs, is taken for 0: the current estimate comes at once, under
+    the lower revision that the call has, and with all of its evidence.
+    """
     confidence: _builtins.float
     """Confidence of the answers, 0.5 to 0.999. 0 (absent) means 0.9."""
     calling_number: _builtins.str

@@ -97,6 +97,24 @@ async def test_it_resumes_from_a_revision(caller: Caller) -> None:
     assert list((await up_to_date.revision(4)).evidence_ids) == ["d"]
 
 
+async def test_a_revision_that_never_was_is_answered_with_what_there_is(caller: Caller) -> None:
+    for name in "ab":
+        await caller.add(fix(name, north=0.001 * ord(name)), call_id="c-1")
+    seen = caller.watch("c-1", after_revision=9)
+    told = await seen.revision(1)
+    assert (told.revision, list(told.evidence_ids)) == (2, ["a", "b"])
+    assert told.estimate.outcome == estimate_pb2.OUTCOME_LOCATED
+    await caller.add(fix("c"), call_id="c-1")
+    assert list((await seen.revision(3)).evidence_ids) == ["c"]
+    # A call that nobody knows yet is opened, and told; one that has ended is told with its end.
+    opened = await caller.watch("c-2", after_revision=9).revision(1)
+    assert (opened.revision, opened.kind) == (1, messages.CHANGE_KIND_OPENED)
+    await caller.end("c-1")
+    over = await caller.watch("c-1", after_revision=9).end()
+    assert (over.error, over.revisions) == (None, [4])
+    assert over.kept[0].kind == messages.CHANGE_KIND_ENDED
+
+
 async def test_revisions_rise_and_no_piece_is_told_twice_or_never(caller: Caller) -> None:
     watchers = [caller.watch("c-1", confidence=c) for c in (0.5, 0.9, 0.9, 0.99)]
     await watchers[0].revision(1)
