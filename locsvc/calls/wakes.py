@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from locsvc.calls.bells import Changed
 from locsvc.calls.database import Database
+from locsvc.calls.faults import report
 from locsvc.calls.schema import changes
 
 # Wakes can be lost: so often each process looks for itself.
@@ -62,11 +63,20 @@ class Wakes:
     def _run(self) -> None:
         look_at = time.monotonic() + LOOK_EVERY_S
         while not self._ended.is_set():
-            with contextlib.suppress(OSError, ValueError):
+            try:
                 self._hear(self._bell.wait(min(0.2, max(0.0, look_at - time.monotonic()))))
+            except (OSError, ValueError):
+                pass
+            except Exception as error:  # noqa: BLE001 - the thread must live: without wakes it looks for itself
+                report("the bell of the journal", error)
+                self._ended.wait(max(0.0, look_at - time.monotonic()))
             if time.monotonic() >= look_at:
-                with contextlib.suppress(sa.exc.SQLAlchemyError):
+                try:
                     self._hear(self._look())
+                except sa.exc.SQLAlchemyError:
+                    pass
+                except Exception as error:  # noqa: BLE001 - as above: it looks again
+                    report("a look for changes in the journal", error)
                 look_at = time.monotonic() + LOOK_EVERY_S
 
     def _look(self) -> list[Changed]:
@@ -81,7 +91,10 @@ class Wakes:
     def _hear(self, changed: Iterable[Changed]) -> None:
         for call_id, revision in changed:
             if self._is_new(call_id, revision):
-                self._tell(call_id, revision)
+                try:
+                    self._tell(call_id, revision)
+                except Exception as error:  # noqa: BLE001 - it costs this word only
+                    report("the word of a change in the journal", error)
 
     def _is_new(self, call_id: str, revision: int) -> bool:
         with self._lock:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from locsvc.calls.coding import estimate_bytes, piece_of
 from locsvc.calls.database import Database, is_own_fault, reason
+from locsvc.calls.faults import report
 from locsvc.calls.group import Group, Row
 from locsvc.calls.keeping import look_row
 from locsvc.calls.schema import calls, estimates, look_ups
@@ -24,6 +25,8 @@ from locsvc.model import Evidence
 
 # Pieces that may wait in memory: of 1 kB each 20 MB, and ten seconds of the heaviest load that a process takes.
 MOST_WAITING: Final = 20_000
+# Of long ones fewer: a message as it came has up to 64 kB. The largest arrival, 1,000 of them, fits when none waits.
+MOST_WAITING_BYTES: Final = 64 << 20
 # Of one transaction: those who come meanwhile wait for it, and PostgreSQL has room for some thousand locks.
 _MOST_PIECES: Final = 1_000
 _MOST_WISHES: Final = 500
@@ -74,6 +77,7 @@ class Writer:
         self._wishes: deque[Wish] = deque()
         self._notes: deque[tuple[float, Note]] = deque()
         self._pieces = 0
+        self._bytes = 0
         self._unkept = 0
         self._healthy = True
         self._last_error = ""
@@ -126,13 +130,13 @@ class Writer:
         with self._changed:
             if self._until is not None:
                 wish.kept.set_exception(Unavailable("the journal is closed: nothing more is taken"))
-            elif self._pieces + size > MOST_WAITING:
-                wish.kept.set_exception(
-                    Overloaded(f"{self._pieces:,} pieces wait for the journal already: send this again later", 1.0)
-                )
+            elif self._pieces + size > MOST_WAITING or self._bytes + wish.weight_bytes > MOST_WAITING_BYTES:
+                waiting = f"{self._pieces:,} pieces wait for the journal already, {self._bytes / 1e6:,.0f} MB"
+                wish.kept.set_exception(Overloaded(f"{waiting}: send this again later", 1.0))
             else:
                 self._wishes.append(wish)
                 self._pieces += size
+                self._bytes += wish.weight_bytes
                 self._unkept += 1
                 self._changed.notify()
         return wish.kept
@@ -236,6 +240,10 @@ class Writer:
         except LocsvcError as error:
             self._answer(wish, error)
             return False
+        except Exception as error:  # noqa: BLE001 - the thread must live: it costs this wish only
+            report("a piece that is to be written", error)
+            self._answer(wish, LocsvcError("the evidence met a fault of the server; it is in the server's log"))
+            return False
         return True
 
     def _write(self, wishes: Sequence[Wish]) -> tuple[list[Kept | LocsvcError], list[tuple[str, int]]]:
@@ -274,6 +282,7 @@ class Writer:
     def _answer(self, wish: Wish, answer: Kept | LocsvcError) -> None:
         with self._changed:
             self._pieces -= max(1, len(wish.evidence))
+            self._bytes -= wish.weight_bytes
             self._unkept -= 1
         # It is done already when the journal was closed meanwhile.
         with contextlib.suppress(InvalidStateError):
@@ -289,9 +298,16 @@ class Writer:
                 wish.kept.set_exception(Unavailable(f"the journal was closed before this could be kept{because}"))
 
     def _write_notes(self, notes: Sequence[Note]) -> None:
-        given = [note for note in notes if isinstance(note, Given)]
-        rows = {(one.call_id, one.revision, one.estimate.confidence): _estimate_row(one) for one in given}
-        looks = [look_row(note, self._audit_key) for note in notes if isinstance(note, LookUp)]
+        rows: dict[tuple[str, int, float], Row] = {}
+        looks: list[Row] = []
+        for note in notes:
+            try:
+                if isinstance(note, Given):
+                    rows[note.call_id, note.revision, note.estimate.confidence] = _estimate_row(note)
+                else:
+                    looks.append(look_row(note, self._audit_key))
+            except Exception as error:  # noqa: BLE001 - as above: it costs this note only
+                report("a note that is to be written", error)
         try:
             connection = self._connected()
             with self._database.writing(connection, lazily=True):

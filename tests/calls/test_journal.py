@@ -8,16 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from locsvc import model
 from locsvc.calls import group, writer
-from locsvc.calls.coding import estimate_bytes, estimate_of, evidence_of, piece_of
+from locsvc.calls.coding import Piece, estimate_bytes, estimate_of, evidence_of, piece_of
 from locsvc.calls.journal import Journal
-from locsvc.calls.wishes import Wish
+from locsvc.calls.wishes import Wish, weight_bytes
 from locsvc.calls.words import Arrival, CallRecord, ChangeKind, Given, JournalState
-from locsvc.errors import InvalidInput, NotFound, Overloaded
+from locsvc.errors import InvalidInput, LocsvcError, NotFound, Overloaded
+from locsvc.formats import ranges
 from locsvc.resolver import Resolver
 from tests.calls.pieces import NOON, NUMBER, OTHER, PATIENCE_S, Opener, fix, keep, scan
 from tests.strategies import evidences
@@ -290,6 +292,77 @@ def test_beyond_its_bound_the_queue_is_full(journal: Journal, monkeypatch: pytes
     assert first.result(PATIENCE_S).added == 3
     assert keep(journal, fix(5), call="c-1").added == 1
     assert journal.state.unkept == 0
+
+
+def test_long_pieces_fill_the_queue_by_their_bytes(journal: Journal) -> None:
+    def long(count: int) -> tuple[model.Evidence, ...]:
+        names = (f"{count}-{number}" for number in range(300))
+        return tuple(
+            model.Evidence(model.DeviceReport(raw=model.RawMessage("sip", name.encode() + b"x" * 65_000)), name)
+            for name in names
+        )
+
+    with journal._writer._changed:
+        taken = [journal.add(Arrival(long(count), NOON, "c-1")) for count in range(3)]
+        refused = journal.add(Arrival(long(3), NOON, "c-1"))
+        # A short one still has room.
+        short = journal.add(Arrival((fix(1),), NOON, "c-2"))
+    with pytest.raises(Overloaded, match="900 pieces wait for the journal already, 59 MB"):
+        refused.result(PATIENCE_S)
+    assert short.result(PATIENCE_S).added == 1
+    assert [one.result(PATIENCE_S).added for one in taken] == [300, 300, 300]
+    # What has been written makes room again.
+    assert journal.add(Arrival(long(3), NOON, "c-1")).result(PATIENCE_S).added == 300
+
+
+def test_what_lists_much_weighs_more() -> None:
+    corner = model.LatLng(55.0, 2.5)
+    area = model.Polygon((corner,) * 1_000)
+    plain = weight_bytes(fix(1))
+    assert plain == weight_bytes(scan()) == 1_000
+    assert weight_bytes(model.Evidence(model.DeviceReport(area))) > 100 * plain
+    assert weight_bytes(model.Evidence(model.DeviceReport(model.Prism(area, 0.0, 3.0)))) > 100 * plain
+    cell = model.CellMeasurement(model.Radio.LTE)
+    assert weight_bytes(model.Evidence(model.CellScan(cell, (cell,) * 64))) > 10 * plain
+
+
+def test_the_largest_arrival_fits_where_nothing_waits() -> None:
+    raw = model.RawMessage("sip", b"x" * ranges.MAX_RAW_BYTES)
+    piece = model.Evidence(model.DeviceReport(raw=raw))
+    assert ranges.MAX_EVIDENCE * weight_bytes(piece) <= writer.MOST_WAITING_BYTES
+
+
+def test_a_fault_in_one_piece_costs_its_wish_only(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(piece: model.Evidence, at: float) -> Piece:
+        if piece.evidence_id == "bad":
+            raise RecursionError(piece.evidence_id)
+        return piece_of(piece, at)
+
+    monkeypatch.setattr(writer, "piece_of", faulty)
+    with structlog.testing.capture_logs() as logs:
+        with journal._writer._changed:
+            before = journal.add(Arrival((fix(1),), NOON, "c-1"))
+            bad = journal.add(Arrival((fix(2), fix(3, "bad")), NOON, "c-1"))
+            after = journal.add(Arrival((fix(4),), NOON, "c-1"))
+        with pytest.raises(LocsvcError, match="in the server's log"):
+            bad.result(PATIENCE_S)
+    assert [one.result(PATIENCE_S).revision for one in (before, after)] == [1, 2]
+    assert [(log["event"], log["error"]) for log in logs] == [("fault", "RecursionError")]
+    assert journal.state == JournalState(healthy=True, unkept=0, last_error="")
+
+
+def test_a_fault_in_one_estimate_costs_it_only(journal: Journal) -> None:
+    journal.open_call("c-1", NUMBER, None, NOON).result(PATIENCE_S)
+    estimate = model.LocationEstimate(model.Outcome.NO_LOCATION, "c-1", 0.9)
+    journal.give(Given("c-1", 1, NOON, replace(estimate, region="none")))  # type: ignore[arg-type]
+    journal.give(Given("c-1", 1, NOON, replace(estimate, estimated_at=math.nan, confidence=0.8)))
+    journal.give(Given("c-1", 1, NOON, replace(estimate, confidence=0.7)))
+    until = time.monotonic() + PATIENCE_S
+    while not journal.given("c-1"):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert keep(journal, fix(1), call="c-1").revision == 2
+    assert 0.7 in {one.estimate.confidence for one in journal.given("c-1")}
 
 
 def test_a_future_cannot_be_cancelled(journal: Journal) -> None:

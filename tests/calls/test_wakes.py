@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 
 from locsvc.calls import wakes
 from locsvc.calls.bells import in_messages, out_of_message
@@ -106,6 +107,53 @@ def test_a_thousand_calls_in_one_transaction(url: str, opened: Opener) -> None:
     for future in futures:
         future.result(PATIENCE_S)
     assert {heard.get(timeout=PATIENCE_S)[0] for _ in calls} == set(calls)
+
+
+def test_a_fault_where_it_is_told_costs_that_word_only(url: str, opened: Opener) -> None:
+    heard, hear = listener()
+
+    def faulty(call_id: str, revision: int) -> None:
+        if call_id == "bad":
+            raise LookupError(call_id)
+        hear(call_id, revision)
+
+    writer = opened(url)
+    with structlog.testing.capture_logs() as logs:
+        opened(url, faulty)
+        calls = ["bad", "c-1", "c-2"]
+        with writer._writer._changed:
+            futures = [writer.add(Arrival((fix(1),), NOON, call)) for call in calls]
+        for future in futures:
+            future.result(PATIENCE_S)
+        assert {heard.get(timeout=PATIENCE_S)[0] for _ in range(2)} == {"c-1", "c-2"}
+        keep(writer, fix(2), call="c-1")
+        assert heard.get(timeout=PATIENCE_S) == ("c-1", 2)
+    assert [(log["event"], log["error"]) for log in logs] == [("fault", "LookupError")]
+
+
+@pytest.mark.parametrize("part", ["bell", "look"])
+def test_a_fault_of_one_way_leaves_the_other(
+    url: str, opened: Opener, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    monkeypatch.setattr(wakes, "LOOK_EVERY_S", 0.1)
+    heard, hear = listener()
+    faults = queue.SimpleQueue[None]()
+
+    def faulty(*_: object) -> None:
+        faults.put(None)
+        raise LookupError
+
+    writer, reader = opened(url), opened(url, hear)
+    with structlog.testing.capture_logs() as logs:
+        if part == "bell":
+            monkeypatch.setattr(reader._wakes._bell, "wait", faulty)
+        else:
+            monkeypatch.setattr(reader._wakes, "_look", faulty)
+        for _ in range(2):
+            faults.get(timeout=PATIENCE_S)
+        keep(writer, fix(1), call="c-1")
+        assert heard.get(timeout=PATIENCE_S) == ("c-1", 1)
+    assert {(log["event"], log["error"]) for log in logs} == {("fault", "LookupError")}
 
 
 def test_sockets_in_a_deep_directory_and_those_of_the_dead(tmp_path: Path, opened: Opener) -> None:
