@@ -78,6 +78,16 @@ def learned(
 ) -> Arrivals:
     """Arrivals as some calls show them, held to `before` (the default ones) as to `before.prior_calls` calls more.
 
+    `learned_from` tells of how many besides, and which count.
+    """
+    return learned_from(records, given, before)[0]
+
+
+def learned_from(
+    records: Iterable[CallRecord], given: Callable[[str], Sequence[Given]], before: Arrivals | None = None
+) -> tuple[Arrivals, int]:
+    """The same, and how many of the calls counted.
+
     Calls count that are over, or older than two minutes when the newest change was made; calls that were told of later
     than that after their start do not. `before` itself comes back when none counts.
 
@@ -98,7 +108,7 @@ def learned(
             if record.changes[0].at - record.started_at <= LONGEST_S:
                 seen.append(_seen(record, given(record.call_id), before))
     seen = [each for each in seen if each.complete or each.started_at + LONGEST_S <= newest]
-    return _together(seen, before) if seen else before
+    return (_together(seen, before) if seen else before), len(seen)
 
 
 def _seen(record: CallRecord, given: Sequence[Given], before: Arrivals) -> _Seen:

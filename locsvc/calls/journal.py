@@ -178,13 +178,16 @@ class Journal:
         self._gone(gone)
         return len(gone)
 
-    def purge(self, before: float) -> int:
-        """How many calls that ended before a time were deleted; evidence that has waited as long goes with them."""
+    def purge(self, before: float, who: str, at: float) -> int:
+        """How many calls that ended before a time were deleted; evidence that has waited as long goes with them.
+
+        The audit says by whom, and how many, where there were any.
+        """
         from locsvc.calls import keeping
 
         purged = 0
         with _reachable(), self._database.writer() as connection:
-            for some in keeping.purge(self._database, connection, before):
+            for some in keeping.purge(self._database, connection, before, who, at):
                 purged += len(some)
                 self._gone(some)
         return purged

@@ -36,11 +36,13 @@ def erase(database: Database, connection: sa.Connection, calling_number: str, lo
         erased += found
 
 
-def purge(database: Database, connection: sa.Connection, before: float) -> Iterator[list[str]]:
+def purge(database: Database, connection: sa.Connection, before: float, who: str, at: float) -> Iterator[list[str]]:
     """Names of the calls that ended before a time, part by part as they are deleted; what waited as long goes too.
 
-    A call that nobody ended counts as ended a day after its last change.
+    A call that nobody ended counts as ended a day after its last change. How many are gone is in the audit, by the
+    transactions that take them; nothing is where nothing was old.
     """
+    note = _PurgeNote(connection, look_row(LookUp(at, who, ""), ""))
     quiet_since = before - ABANDONED_S
     lives = sa.exists().where(changes.c.call_id == calls.c.call_id, changes.c.at >= quiet_since)
     abandoned = sa.and_(calls.c.ended_at.is_(None), calls.c.started_at < quiet_since, ~lives)
@@ -50,11 +52,37 @@ def purge(database: Database, connection: sa.Connection, before: float) -> Itera
         with database.writing(connection):
             some = list(connection.scalars(over))
             _delete(database, connection, some)
+            waited = 0
             if not some:
-                connection.execute(sa.delete(waiting).where(waiting.c.received_at < before))
+                waited = connection.execute(sa.delete(waiting).where(waiting.c.received_at < before)).rowcount
+            note.add(len(some), waited)
         if not some:
             return
         yield some
+
+
+class _PurgeNote:
+    """The row of the audit that one purge has: made with the first part, and counted on with each other."""
+
+    def __init__(self, connection: sa.Connection, row: dict[str, object]) -> None:
+        self._connection = connection
+        self._row = row
+        self._look_up_id: int | None = None
+        self._calls = 0
+
+    def add(self, gone: int, waited: int) -> None:
+        """Count what this transaction deletes: calls, and pieces that no call took."""
+        self._calls += gone
+        if not gone and not waited:
+            return
+        pieces = f", waiting pieces: {waited}" if waited else ""
+        row = self._row | {"method": f"purge (calls: {self._calls}{pieces})"}
+        if self._look_up_id is None:
+            made = self._connection.execute(sa.insert(look_ups), row)
+            self._look_up_id = made.inserted_primary_key[0] if made.inserted_primary_key else None
+        else:
+            here = look_ups.c.look_up_id == self._look_up_id
+            self._connection.execute(sa.update(look_ups).where(here).values(method=row["method"]))
 
 
 def _delete(database: Database, connection: sa.Connection, call_ids: Sequence[str]) -> None:

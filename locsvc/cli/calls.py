@@ -165,7 +165,7 @@ def _purge(kept: Journal, before: float, *, yes: bool, as_json: bool) -> int:
     if not _agreed(f"Erase all calls that ended before {words.time_text(before)}?", yes=yes):
         output.talk("locsvc: nothing was erased")
         return EXIT_OK
-    purged = kept.purge(before)
+    purged = kept.purge(before, who(), time.time())
     if as_json:
         output.write_json({"purged": purged}, lines=True)
     else:
@@ -216,7 +216,7 @@ def _learn(kept: Journal, since: float | None, file: Path, *, as_json: bool) -> 
     ConfigError
         The file cannot be written.
     """
-    from locsvc.calls.experience import learned
+    from locsvc.calls.experience import learned_from
 
     progress = output.progress("calls")
     count = 0
@@ -229,13 +229,18 @@ def _learn(kept: Journal, since: float | None, file: Path, *, as_json: bool) -> 
                 progress(count)
             yield record
 
-    arrivals = learned(counted(), kept.given)
+    arrivals, used = learned_from(counted(), kept.given)
     output.end_progress()
     if not count:
         raise NotFound("the journal has no calls to learn from; widen --since")
+    if not used:
+        raise NotFound(
+            f"there are no calls to learn from: of {_count(count)} none is over, or two minutes old, and was told of"
+            " within two minutes of its start; nothing was written; widen --since"
+        )
     output.write_file(file, arrivals.to_toml())
     if as_json:
-        output.write_json({"calls": count, "file": str(file)}, lines=True)
+        output.write_json({"calls": used, "looked_at": count, "file": str(file)}, lines=True)
     else:
-        click.echo(f"arrival times learned from {_count(count)}; written to {file}")
+        click.echo(f"arrival times learned from {used:,} of {_count(count)}; written to {file}")
     return EXIT_OK

@@ -63,7 +63,8 @@ _OUTPUTS = ("table", "json", "geojson", "pidf-lo", "gad")
     cls=Command,
     examples=_EXAMPLES,
     epilog="Exit codes: 0 located, 2 wrong use or a field out of range, 3 no location (a single call), 4 deadline,"
-    " 65 a call of many could not be read, 66 reference data missing or damaged, 69 no server.",
+    " 65 a call of many could not be read, 66 reference data missing or damaged, 69 no server, 78 --server names no"
+    " port or needs TLS.",
 )
 @click.argument("source", metavar="[FILE]", required=False, type=click.Path(allow_dash=True, path_type=Path))
 @click.option("--cell", "cells", type=CELL, multiple=True, help="A cell; the first serves, others are neighbours.")

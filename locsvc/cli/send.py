@@ -37,7 +37,8 @@ locsvc send --number +441632960168 presence.xml --format pidf-lo # a sender that
 locsvc send calls.jsonl                                          # whole calls, each under its own name
 locsvc send 4711 --end                                           # the call is over""",
     epilog="Exit codes: 0 safe on the server's disk, 2 wrong use or a field out of range, 3 no call to end, 4 deadline,"
-    " 65 a line cannot be read, 69 no server, 75 the server has too much to do.",
+    " 65 a line cannot be read, 69 no server, 75 the server has too much to do, 78 --server names no port or needs TLS,"
+    " or that server has no journal.",
 )
 @click.argument("words", metavar="[CALL] FILE", nargs=-1)
 @click.option("--server", metavar="HOST:PORT", default="127.0.0.1:50051", show_default=True, help="The server.")
@@ -168,12 +169,30 @@ def _send_all(client: Client, sendings: list[Sending], give_up_s: float, *, as_j
                 raise one.error
             for portion in portions(checked(one.call)):
                 _tell(_sent(client, portion, give_up_s), portion, as_json=as_json)
+            _warn_of_unread(one)
         except (BadData, InvalidInput) as error:
             if len(sendings) == 1:
                 raise
             say_error(output.plain(f"{one.place}: {error}"))
             worst = meaning_of(BadData()).exit_code
     return worst
+
+
+def _warn_of_unread(one: Sending) -> None:
+    """Say of messages that cannot be read that they were kept, and are of no use as they are."""
+    from locsvc.cli.sending import unread
+
+    found = list(unread(one.call, time.time()))
+    if not found:
+        return
+    form, reason = found[0]
+    more = "" if len(found) == 1 else f", and {len(found) - 1:,} message{'' if len(found) == 2 else 's'} more"
+    output.talk(
+        output.plain(
+            f"locsvc: warning: {one.place}: kept as it came, but it cannot be read as {form} and tells no place"
+            f" ({reason}){more}; `locsvc decode {form} FILE` tells more, and --format auto finds the format of most"
+        )
+    )
 
 
 def _sent(client: Client, call: model.Call, give_up_s: float) -> Kept:

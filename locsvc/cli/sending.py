@@ -10,6 +10,7 @@ from pathlib import Path
 
 from locsvc import model
 from locsvc.errors import BadData, FieldViolation, InvalidInput, LocsvcError
+from locsvc.formats import messages
 from locsvc.formats.call_checks import MAX_EVIDENCE, call_violations, evidence_violations
 from locsvc.formats.call_json import call_from_json, parse_json
 from locsvc.formats.messages import FORMATS
@@ -195,6 +196,24 @@ def portions(call: model.Call) -> Iterator[model.Call]:
         size += weight
     if waiting:
         yield replace(call, evidence=tuple(waiting.values()))
+
+
+def unread(call: model.Call, now: float) -> Iterator[tuple[str, str]]:
+    """Format and reason of each message that its format's reader can make nothing of.
+
+    Parameters
+    ----------
+    now
+        Of formats whose times lack a year or a day.
+    """
+    for piece in call.evidence:
+        raw = piece.content.raw if isinstance(piece.content, model.DeviceReport) else None
+        if raw is None:
+            continue
+        try:
+            messages.read(raw.format, raw.bytes, arrived_at=now)
+        except BadData as error:
+            yield raw.format, str(error)
 
 
 def file_bytes(source: Path, data: bytes) -> bytes:

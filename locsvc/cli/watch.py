@@ -36,7 +36,9 @@ locsvc watch 4711                                    # on a terminal: the newest
 locsvc watch 4711 | jq .estimate.radius_m            # in a pipe: one message a line
 locsvc watch 4711 --number +441632960168             # open the call if nobody has yet
 locsvc watch 4711 --after-revision 5 --fit-radius-m 50 --server 10.0.0.7:50051 --ca authority.pem""",
-    epilog="Exit codes: 0 the call has ended, or the pipe's reader has gone, 2 wrong use, 69 no server, 130 Ctrl-C.",
+    epilog="Exit codes: 0 the call has ended, or the pipe's reader has gone, 2 wrong use, 3 the call was erased, 69 no"
+    " server, 75 the server has too much to do, 78 --server names no port or needs TLS, or that server has no journal,"
+    " 130 Ctrl-C.",
 )
 @click.argument("call_id", metavar="CALL")
 @click.option("--server", metavar="HOST:PORT", default="127.0.0.1:50051", show_default=True, help="The server.")

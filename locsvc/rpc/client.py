@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -50,6 +51,10 @@ _SERVICE_CONFIG = """{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttemp
 "maxBackoff": "1s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}}]}"""
 
 
+# gRPC reads these by itself (its naming document).
+_SCHEMES = ("dns:", "unix:", "unix-abstract:", "vsock:", "ipv4:", "ipv6:", "xds:")
+
+
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
     """Where the server is and how to speak to it.
@@ -57,7 +62,7 @@ class ClientSettings:
     Parameters
     ----------
     target
-        `host:port`.
+        `host:port`, an IPv6 address as `[::1]:50051`; or a name with a scheme that gRPC knows, as `dns:///host:port`.
     timeout_s
         Deadline of each RPC.
     authority
@@ -320,6 +325,31 @@ def _result(message: location_service_pb2.BatchResult) -> model.LocationEstimate
     return LocsvcError(error.message)
 
 
+def _checked_target(target: str) -> str:
+    """The host of a target that names a port; of one with a scheme what stands before its last colon."""
+    host, _, port = target.rpartition(":")
+    if target.startswith(_SCHEMES):
+        return host
+    if _is_ipv6(target.strip("[]")):
+        host, port = f"[{target.strip('[]')}]", ""
+    elif ":" not in target:
+        host, port = target, ""
+    if not (host and port):
+        what = "a port" if host else "a host"
+        raise ConfigError(f"{target!r} does not name {what}: give HOST:PORT, as {host or '127.0.0.1'}:{port or 50051}")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise ConfigError(f"{target!r} has no port from 1 to 65535: give HOST:PORT, as {host}:50051")
+    return host
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _channel(settings: ClientSettings) -> grpc.Channel:
     options: list[tuple[str, str | int]] = [
         ("grpc.max_receive_message_length", MAX_REPLY_BYTES),
@@ -329,8 +359,8 @@ def _channel(settings: ClientSettings) -> grpc.Channel:
         # A server that was away for minutes is found within a second of its return.
         ("grpc.max_reconnect_backoff_ms", 1_000),
     ]
+    host = _checked_target(settings.target)
     if settings.authority is None:
-        host = settings.target.rpartition(":")[0]
         if not (settings.insecure or is_loopback(host)):
             raise ConfigError(
                 f"{settings.target} is not on this machine and there is no TLS: give the server's certificate "

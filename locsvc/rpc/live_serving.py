@@ -34,6 +34,8 @@ LOOK_S: Final = 0.1
 RETRY_S: Final = 1.0
 RETAIN_S: Final = 3_600.0
 DAY_S: Final = 86_400.0
+# Who removes what is old, in the audit.
+RETENTION: Final = "retention (--keep-days)"
 
 
 class LiveServing:
@@ -148,7 +150,8 @@ class LiveServing:
     async def _retain(self, calls: LiveCalls, keep_days: float) -> None:
         while True:
             try:
-                removed = await asyncio.to_thread(calls.journal.purge, calls.now() - keep_days * DAY_S)
+                now = calls.now()
+                removed = await asyncio.to_thread(calls.journal.purge, now - keep_days * DAY_S, RETENTION, now)
                 log.info("old_calls_removed", calls=removed)
             except LocsvcError as error:
                 log.error("old_calls_stay", problem=str(error), remedy="it is tried again in an hour")  # noqa: TRY400

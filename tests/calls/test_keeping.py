@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from locsvc import model
+from locsvc.calls import keeping
 from locsvc.calls.journal import Journal
 from locsvc.calls.words import Given, LookUp
 from locsvc.errors import ConfigError, Unavailable
@@ -128,10 +129,26 @@ def test_purge_takes_what_ended_and_what_waited_too_long(journal: Journal) -> No
     journal.end("new", NOON + 500).result(PATIENCE_S)
     keep(journal, fix(1), number=NUMBER, at=NOON)
     keep(journal, fix(1), number=NUMBER, at=NOON + 500)
-    assert journal.purge(NOON + 400) == 250
+    assert journal.purge(NOON + 400, "the officer", NOON + 600) == 250
     left = rows(journal)
     assert (left["calls"], left["changes"], left["evidence"], left["waiting"]) == (2, 3, 0, 1)
-    assert journal.purge(NOON + 400) == 0
+    assert journal.purge(NOON + 400, "the officer", NOON + 700) == 0
+    # By its parts one line, and none where nothing was old.
+    (told,) = journal.audit()
+    assert (told.at, told.who, told.method) == (NOON + 600, "the officer", "purge (calls: 250, waiting pieces: 1)")
+
+
+def test_a_purge_that_is_cut_off_has_told_what_it_took(journal: Journal) -> None:
+    for count in range(30):
+        journal.open_call(f"old-{count}", "", None, NOON)
+        journal.end(f"old-{count}", NOON + 10).add_done_callback(lambda _: None)
+    until(lambda: not journal.state.unkept)
+    with journal._database.writer() as connection:
+        parts = keeping.purge(journal._database, connection, NOON + 400, "the officer", NOON + 600)
+        gone = len(next(parts))
+        del parts
+    assert 0 < gone < 30
+    assert [look.method for look in journal.audit()] == [f"purge (calls: {gone})"]
 
 
 def test_purge_takes_calls_that_nobody_ended_a_day_after_their_last_change(journal: Journal) -> None:
@@ -139,10 +156,10 @@ def test_purge_takes_calls_that_nobody_ended_a_day_after_their_last_change(journ
     keep(journal, fix(1), call="silent", at=NOON)
     keep(journal, fix(1), call="long", at=NOON)
     keep(journal, fix(2), call="long", at=NOON + day_s)
-    assert journal.purge(NOON + day_s) == 0
-    assert journal.purge(NOON + day_s + 10) == 1
+    assert journal.purge(NOON + day_s, "me", NOON) == 0
+    assert journal.purge(NOON + day_s + 10, "me", NOON) == 1
     assert [call.call_id for call in journal.calls()] == ["long"]
-    assert journal.purge(NOON + 2 * day_s + 10) == 1
+    assert journal.purge(NOON + 2 * day_s + 10, "me", NOON) == 1
     assert rows(journal)["evidence"] == 0
 
 

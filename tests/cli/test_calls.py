@@ -168,6 +168,9 @@ def test_purging_takes_what_ended_before(data: Path) -> None:
     done = run("--data", data, "--purge-before", "2026-11-22T10:30:00Z", "--yes")
     assert (done.exit_code, done.stdout) == (0, "2 calls that ended before 2026-11-22 10:30:00 UTC erased\n")
     assert [call["call_id"] for call in told("--data", data)] == ["live", "a-2"]
+    (look,) = [look for look in told("--data", data, "--audit") if look["method"] != "calls"]
+    assert look["method"] == "purge (calls: 2)"
+    assert "@" in str(look["who"])
 
 
 def test_who_looked_is_noted(data: Path) -> None:
@@ -190,11 +193,19 @@ def test_arrival_times_are_learned(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "arrivals.toml"
     done = run("--data", data, "--learn-arrivals", file)
     assert done.exit_code == 0, done.output
-    assert re.fullmatch(r"arrival times learned from \d calls; written to .*arrivals\.toml\n", done.stdout)
+    assert re.fullmatch(r"arrival times learned from 3 of 4 calls; written to .*arrivals\.toml\n", done.stdout)
     assert Arrivals.read(file) != Arrivals.default()
     nothing = run("--data", data, "--learn-arrivals", file, "--since", "2030-01-01T00:00:00Z")
     assert nothing.exit_code == 3
     assert "no calls to learn from" in nothing.stderr
+    # The call that is live and young teaches nothing, and the file stays as it was.
+    file.write_text("before", encoding="utf-8")
+    young = run("--data", data, "--learn-arrivals", file, "--since", "2026-11-22T12:00:00Z")
+    assert (young.exit_code, young.stdout) == (3, "")
+    assert "no calls to learn from: of 1 call none is over" in young.stderr
+    assert file.read_text(encoding="utf-8") == "before"
+    told_so = run("--data", data, "--learn-arrivals", file, "--json")
+    assert json.loads(told_so.stdout) == {"calls": 3, "looked_at": 4, "file": str(file)}
 
 
 def test_tasks_exclude_each_other(data: Path) -> None:

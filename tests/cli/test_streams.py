@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -91,6 +92,30 @@ def test_a_broken_stream_goes_on_after_the_last_revision(script: Scripted, serve
     assert [request.after_revision for request in script.watched] == [0, 2, 4]
     assert "the stream broke (the worker was killed); going on after revision 2" in done.stderr
     assert done.stderr.count("the server is back") == 2
+
+
+def test_a_call_that_was_opened_anew_goes_on_after_the_revision_that_it_has(script: Scripted, server: str) -> None:
+    script.streams = [[answer(2), Unavailable("broken")], [heartbeat(2), ended(3)]]
+    done = run("watch", "4711", "--server", server, "--after-revision", "9")
+    assert revisions(done.stdout) == [2, 3]
+    assert [asked.after_revision for asked in script.watched] == [9, 2]
+
+
+@pytest.mark.parametrize("command", [["watch", "4711"], ["send", "4711", "--end"], ["resolve", "-"], ["info"]])
+def test_a_server_without_a_port_is_told_so(command: list[str]) -> None:
+    done = run(*command, "--server", "127.0.0.1", text='{"call_id": "1"}')
+    assert (done.exit_code, done.stdout) == (78, "")
+    assert "give HOST:PORT, as 127.0.0.1:50051" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["watch", "send", "resolve"])
+def test_help_and_page_list_the_same_exit_codes(command: str) -> None:
+    shown = " ".join(run(command, "--help").stdout.split())
+    codes = re.search(r"Exit codes: (.*?)\.(?: |$)", shown)
+    assert codes is not None
+    assert re.search(r"\b78 --server names no port or needs TLS", codes[1])
+    page = Path(__file__).parents[2].joinpath("docs", "cli.md").read_text(encoding="utf-8")
+    assert f"Exit codes: {codes[1]}.\n" in page
 
 
 def test_a_provisional_answer_is_not_taken_for_kept(script: Scripted, server: str) -> None:
@@ -279,6 +304,34 @@ def test_sending_goes_on_until_the_server_takes_it(script: Scripted, server: str
     assert script.added[0].evidence[0].evidence_id.startswith("aml-")
     assert script.added[0].evidence[0].device_report.raw.bytes == AML
     assert re.search(r"^locsvc: gone; trying again for \d+ s\n$", done.stderr)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_message_that_cannot_be_read_is_sent_and_warned_of(script: Scripted, server: str, as_json: bool) -> None:
+    script.kept = [kept(call_id="4711", added=1, revision=2, evidence_ids=["aml-1"])]
+    more = ["--json"] if as_json else []
+    done = run("send", "4711", "-", "--format", "aml", "--server", server, *more, text=b"to whom it may concern")
+    assert done.exit_code == 0, done.output
+    assert "to whom" not in done.stdout
+    assert script.added[0].evidence[0].device_report.raw.bytes == b"to whom it may concern"
+    assert re.fullmatch(
+        r"locsvc: warning: stdin: kept as it came, but it cannot be read as aml and tells no place \(.+\);"
+        r" `locsvc decode aml FILE` tells more, and --format auto finds the format of most\n",
+        done.stderr,
+    )
+
+
+def test_all_messages_that_cannot_be_read_are_one_warning(script: Scripted, server: str) -> None:
+    script.kept = [kept(call_id="4711", added=3, revision=2)]
+    raw = '{"device_report": {"raw": {"format": "%s", "bytes": "%s"}}}\n'
+    good, bad = base64.b64encode(AML).decode(), base64.b64encode(b"nothing").decode()
+    done = run(
+        "send", "4711", "-", "--server", server, text=raw % ("aml", good) + raw % ("sip", bad) + raw % ("gad", bad)
+    )
+    assert done.exit_code == 0, done.output
+    assert "read as sip" in done.stderr
+    assert "and 1 message more" in done.stderr
+    assert done.stderr.count("warning") == 1
 
 
 @pytest.mark.parametrize(("error", "code"), [(Unavailable("gone"), 69), (Overloaded("busy", 5.0), 75)])

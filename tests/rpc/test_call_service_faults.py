@@ -14,6 +14,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from locsvc.calls import wakes
+from locsvc.calls.journal import Journal
+from locsvc.calls.words import CallRecord
+from locsvc.errors import Unavailable
 from locsvc.rpc.server import LocationServer
 from locsvc.rpc.settings import ServerSettings
 from locsvc.v1 import call_pb2, estimate_pb2, reference_service_pb2
@@ -298,6 +302,63 @@ async def test_an_erased_call_is_forgotten(caller: Caller, journal: Path) -> Non
     assert (await failure(caller.get("c-1"))).code() is grpc.StatusCode.NOT_FOUND
 
 
+async def test_a_call_that_was_erased_and_opened_anew_is_told_to_who_knew_more_of_it(
+    caller: Caller, journal: Path
+) -> None:
+    for name in "abc":
+        await caller.add(fix(name, north=0.001 * ord(name)), call_id="c-1", number=NUMBER)
+    seen = caller.watch("c-1")
+    await seen.revision(3)
+    async with read(journal) as opened:
+        assert await asyncio.to_thread(opened.erase, NUMBER, "test", time.time()) == 1
+    await seen.end()
+    await caller.add(fix("new"), call_id="c-1", number=NUMBER)
+    again = caller.watch("c-1", after_revision=3)
+    told = await again.revision(1)
+    assert (told.revision, list(told.evidence_ids)) == (1, ["new"])
+
+
+async def test_a_server_that_lags_waits_for_the_revision_that_its_watcher_has(
+    start: Start, imported_town: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Neither hears of the other: what one has written the other finds when it is asked for it.
+    monkeypatch.setattr(wakes.Wakes, "_hear", lambda *_: None)
+    settings = ServerSettings(data=imported_town, journal=str(journal), deadline_s=600.0)
+    one, other = [Caller((await start(settings)).channel) for _ in range(2)]
+    await one.add(fix("a"), call_id="c-1")
+    await other.watch("c-1").revision(1)
+    for name in "bc":
+        await one.add(fix(name, north=0.001 * ord(name)), call_id="c-1")
+    seen = other.watch("c-1", after_revision=3, heartbeat_s=0.1)
+    await seen.until(lambda s: len(s.heartbeats) >= 5)
+    assert (seen.kept, {beat.revision for beat in seen.heartbeats}) == ([], {3})
+    await other.add(fix("d", north=0.2), call_id="c-1")
+    told = await seen.revision(4)
+    assert (told.revision, list(told.evidence_ids)) == (4, ["d"])
+
+
+async def test_while_the_journal_cannot_be_read_nothing_is_taken_for_unknown(
+    start: Start, imported_town: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = await start(ServerSettings(data=imported_town, journal=str(journal), deadline_s=600.0))
+    caller = Caller(live.channel)
+    await caller.add(fix("a"), call_id="c-1")
+    await caller.watch("c-1").revision(1)
+    record, tries = Journal.record, 0
+
+    def unreadable(self: Journal, call_id: str, after_revision: int = 0) -> CallRecord | None:
+        nonlocal tries
+        tries += 1
+        if tries < 4:
+            raise Unavailable("down")
+        return record(self, call_id, after_revision)
+
+    monkeypatch.setattr(Journal, "record", unreadable)
+    seen = caller.watch("c-1", after_revision=7)
+    assert (await seen.revision(1)).revision == 1
+    assert tries == 4
+
+
 async def test_a_call_whose_erasure_was_not_heard_of_is_forgotten_at_its_deadline(start: Start, journal: Path) -> None:
     live = await start(ServerSettings(journal=str(journal), deadline_s=1.0))
     caller = Caller(live.channel)
@@ -345,5 +406,8 @@ async def test_what_is_old_is_removed(start: Start, journal: Path) -> None:
 
     await wait_until(code, lambda found: found is grpc.StatusCode.NOT_FOUND)
     assert (await second.get("live")).changes
+    async with read(journal) as opened:
+        looks = await asyncio.to_thread(opened.audit)
+    assert ("retention (--keep-days)", "purge (calls: 1)") in [(look.who, look.method) for look in looks]
     await channel.close()
     await server.stop()

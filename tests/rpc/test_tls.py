@@ -108,6 +108,36 @@ def test_open_addresses_need_tls_or_the_word(host: str) -> None:
         Client(ClientSettings(f"{host}:50051"))
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("127.0.0.1", "'127.0.0.1' does not name a port: give HOST:PORT, as 127.0.0.1:50051"),
+        ("example.org", "as example.org:50051"),
+        ("127.0.0.1:", "'127.0.0.1:' does not name a port: give HOST:PORT, as 127.0.0.1:50051"),
+        ("localhost:grpc", "has no port from 1 to 65535: give HOST:PORT, as localhost:50051"),
+        ("localhost:65536", "has no port from 1 to 65535"),
+        ("::1", r"give HOST:PORT, as \[::1\]:50051"),
+        ("[::1]", r"give HOST:PORT, as \[::1\]:50051"),
+        (":50051", "does not name a host: give HOST:PORT, as 127.0.0.1:50051"),
+        ("", "give HOST:PORT, as 127.0.0.1:50051"),
+    ],
+)
+@pytest.mark.parametrize("insecure", [False, True])
+def test_a_target_without_a_port_is_told_so(target: str, said: str, insecure: bool) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Client(ClientSettings(target, insecure=insecure))
+
+
+@pytest.mark.parametrize("target", ["127.0.0.1:50051", "[::1]:50051", "localhost:1"])
+def test_a_target_on_this_machine_is_taken(target: str) -> None:
+    Client(ClientSettings(target)).close()
+
+
+@pytest.mark.parametrize("target", ["dns:///example.org", "unix:/run/locsvc.sock", "ipv6:[::1]:50051"])
+def test_a_target_with_a_scheme_is_left_to_the_library(target: str) -> None:
+    Client(ClientSettings(target, insecure=True)).close()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
 def test_loopback_needs_neither(host: str) -> None:
     assert ServerSettings(host=host).checked().reflects
