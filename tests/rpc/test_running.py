@@ -120,13 +120,13 @@ async def test_a_damaged_new_snapshot_is_refused_and_the_old_one_stays(
     assert answer.estimate.outcome == estimate_pb2.OUTCOME_LOCATED
 
 
-def files_below(name: str) -> list[str]:
-    """Files that this process holds open or mapped below a directory of that name, removed ones too."""
+def files_below(data: Path, snapshot: str = "") -> list[str]:
+    """Files of the data directory, or of a snapshot in it, that this process holds open, removed ones too."""
     links = []
     for each in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
             links.append(str(each.readlink()))
-    return [link for link in links if name in link]
+    return [link for link in links if link.startswith(f"{data}/") and snapshot in link]
 
 
 async def test_data_that_was_left_is_let_go_without_the_collector(
@@ -144,15 +144,15 @@ async def test_data_that_was_left_is_let_go_without_the_collector(
                 await served.reference.LookupLine(LookupLineRequest())
             with pytest.raises(grpc.aio.AioRpcError):
                 await served.location.ResolveLocation(ResolveLocationRequest(confidence=90.0))
-            assert files_below(left)
+            assert files_below(town, left)
             with Draft.begin(town) as draft:
                 import_areas(draft, sample / "areas.geojson", name=name, name_field="name")
                 published = draft.publish()
-            await wait_for(lambda before=left: not files_below(before))  # type: ignore[misc]
+            await wait_for(lambda before=left: not files_below(town, before))  # type: ignore[misc]
             left = published
-        assert files_below(str(town))
+        assert files_below(town)
         await served.server.stop()
-        assert not files_below(str(town))
+        assert not files_below(town)
     finally:
         gc.enable()
 
