@@ -20,6 +20,15 @@ Z_95 = 1.959963984540054
 ELSEWHERE, ELSEWHERE_M = 0.01, 10_000.0
 
 
+def number(value: float) -> float | None:
+    """The number with six digits, which is all that it is good for; None for none.
+
+    >>> number(1234.56789), number(float("nan"))
+    (1234.57, None)
+    """
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
 def wilson(share: float, n: float, z: float = Z_95) -> tuple[float, float]:
     """Interval of a share seen in `n` independent cases, 95 % by default; 0 to 1 where there is none.
 

@@ -14,6 +14,7 @@ from locsvc.evaluate.scores import (
     Share,
     gaussian_energy_scores_m,
     gaussian_log_scores,
+    number,
     quantiles,
     share_of,
 )
@@ -29,15 +30,6 @@ PIT_BINS = 20
 ENOUGH_CALLS = 300
 OVER_ALL, WITHIN_STRATA = 0.02, 0.05
 DEFAULT_CONFIDENCE = CONFIDENCES[DEFAULT]
-
-
-def number(value: float) -> float | None:
-    """The number with six digits, which is all that it is good for; None for none.
-
-    >>> number(1234.56789), number(float("nan"))
-    (1234.57, None)
-    """
-    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def _key(confidence: float) -> str:

@@ -11,11 +11,12 @@ from locsvc.evaluate.judged import Circles
 from locsvc.evaluate.scores import (
     gaussian_energy_scores_m,
     gaussian_log_scores,
+    number,
     share_of,
     student_975,
     wilson,
 )
-from locsvc.evaluate.summary import circles_summary, errors_curve, misses_of, number
+from locsvc.evaluate.summary import circles_summary, errors_curve, misses_of
 
 
 # Brown, Cai and DasGupta 2001 and statsmodels' proportion_confint(method="wilson").

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from locsvc.evaluate.capture import scores
 from locsvc.evaluate.capture.records import AHEAD_S, Capture
-from locsvc.evaluate.scores import wilson
+from locsvc.evaluate.scores import number, wilson
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -48,15 +48,6 @@ def summary_of(capture: Capture) -> dict[str, Any]:
         "client": client_of(capture),
         "failures": capture.failures,
     }
-
-
-def number(value: float) -> float | None:
-    """The number with six digits; None for none.
-
-    >>> number(1234.56789), number(float("nan"))
-    (1234.57, None)
-    """
-    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def share(so: Bools) -> dict[str, Any]:
