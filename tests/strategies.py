@@ -39,10 +39,13 @@ places = st.one_of(near_town, near_town, odd_places, anywhere)
 
 @st.composite
 def _polygons(draw: st.DrawFn) -> model.Polygon:
-    """A star around a place, or corners in any order, crossing, repeated."""
+    """A star around a place, or corners in any order, crossing, repeated; the first is not repeated at the end."""
     center = draw(places)
     if draw(st.booleans()):
-        return model.Polygon(tuple(draw(st.lists(near_town, min_size=3, max_size=6))))
+        corners_drawn = draw(st.lists(near_town, min_size=3, max_size=6))
+        while len(corners_drawn) > 3 and corners_drawn[0] == corners_drawn[-1]:
+            corners_drawn.pop()
+        return model.Polygon(tuple(corners_drawn))
     size_deg = draw(st.sampled_from([1e-6, 1e-4, 1e-2, 1.0]))
     corners = draw(st.integers(3, 9))
     lengths = draw(st.lists(st.floats(0.1, 1.0), min_size=corners, max_size=corners))

@@ -320,8 +320,10 @@ def _build(kind: type, values: dict[str, object], path: str, reading: _Reading) 
         values[part.name] = zero  # a number that is absent is 0 in proto3, and 0 means "unknown" where it matters
     if kind is model.Polygon:
         corners = cast("tuple[object, ...]", values["vertices"])
-        # The first corner may be repeated at the end; the model has it once.
-        values["vertices"] = corners[:-1] if len(corners) > 3 and corners[0] == corners[-1] else corners
+        # The first corner may be repeated at the end; the model has it once, so that what is read again stays as it is.
+        while len(corners) > 3 and corners[0] == corners[-1]:
+            corners = corners[:-1]
+        values["vertices"] = corners
     return kind(**values)
 
 

@@ -231,3 +231,18 @@ def test_text_that_is_not_json_names_its_line() -> None:
 def test_an_estimate_of_another_make_is_refused() -> None:
     with pytest.raises(InvalidInput, match="outcome"):
         estimate_from_json({"outcome": "OUTCOME_LOST"})
+
+
+def test_last_corners_that_repeat_the_first_are_left_out_once_and_for_all() -> None:
+    def read(*places: tuple[float, float]) -> model.Evidence:
+        vertices = [{"latitude_deg": lat, "longitude_deg": lng} for lat, lng in places]
+        piece = {"device_report": {"shape": {"polygon": {"vertices": vertices}}}}
+        return call_from_json({"evidence": [piece]}).evidence[0]
+
+    ring = ((54.0, 2.0), (54.1, 2.0), (54.0, 2.1))
+    plain = read(*ring)
+    for ends in (1, 2, 3):
+        closed = read(*ring, *[ring[0]] * ends)
+        assert closed == plain
+    again = call_from_json(call_to_json(model.Call(evidence=(closed,)))).evidence[0]
+    assert again == closed

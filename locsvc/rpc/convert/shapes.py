@@ -101,7 +101,7 @@ def _arc_band(message: geometry_pb2.ArcBand, out: Violations) -> model.ArcBand:
 
 
 def read_polygon(message: geometry_pb2.Polygon, out: Violations) -> model.Polygon:
-    """The polygon without the repeated last corner; one without corners passes as "unknown"."""
+    """The polygon without last corners that repeat the first; one without corners passes as "unknown"."""
     count = len(message.vertices)
     if count > ranges.MAX_VERTICES:
         add(out, "vertices", "must have at most 1,000 corners; simplify the outline")
@@ -113,7 +113,7 @@ def read_polygon(message: geometry_pb2.Polygon, out: Violations) -> model.Polygo
         if len(out) != before:
             put_under(out, before, f"vertices[{i}].")
             before = len(out)
-    if count > 1 and vertices[0] == vertices[-1]:
+    while len(vertices) > 1 and vertices[0] == vertices[-1]:
         vertices.pop()
     if vertices and len(vertices) < ranges.MIN_VERTICES:
         add(out, "vertices", "must have at least 3 different corners; send a point or a circle for a smaller place")
