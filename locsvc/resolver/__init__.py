@@ -22,12 +22,12 @@ from locsvc.resolver.cells import claim_cells
 from locsvc.resolver.core_version import core_version
 from locsvc.resolver.devices import claim_reports
 from locsvc.resolver.explain import Stands, Verdicts, explained
+from locsvc.resolver.filling import TableBuilder
 from locsvc.resolver.lines import claim_lines
 from locsvc.resolver.outlines import trace_of
 from locsvc.resolver.raw import opened
 from locsvc.resolver.slots import Notes, Slots, slots_of, times_of
 from locsvc.resolver.surroundings import area_shares, nearest_addresses
-from locsvc.resolver.table import EvidenceTable, read_calls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from locsvc.fusion.claims import Made
     from locsvc.model import Altitude
     from locsvc.reference.store import Reference
+    from locsvc.resolver.table import EvidenceTable
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
@@ -95,26 +96,17 @@ class Resolver:
     def _parts(
         self, calls: Sequence[Call], confidences: Sequence[float] | float, as_of: Sequence[float | None] | None
     ) -> list[tuple[Sequence[Call], Answered]]:
-        wanted = np.broadcast_to(np.asarray(confidences, np.float64), (len(calls),)).tolist()
-        times = list(as_of or [None] * len(calls))
+        wanted = np.broadcast_to(np.asarray(confidences, np.float64), (len(calls),))
+        # None becomes NaN.
+        times = np.array([None] * len(calls) if as_of is None else as_of, np.float64)
         parts = []
         for start in range(0, len(calls), CHUNK):
             part = slice(start, start + CHUNK)
-            begun = self.begin(calls[part], confidences=wanted[part], as_of=times[part])
-            begun.fuse()
-            parts.append((calls[part], begun.end()))
+            parts.append((calls[part], self.answer(calls_table(calls[part]), wanted[part], times[part])))
         return parts
 
-    def begin(self, calls: Sequence[Call], *, confidences: Sequence[float], as_of: Sequence[float | None]) -> Begun:
-        """The calls as far as their evidence has been looked up: what is left is `fuse` and `end`.
-
-        Parameters are those of `resolve`, one a call.
-        """
-        times = np.array([np.nan if t is None else t for t in as_of], np.float64)
-        return Begun(self, calls_table(calls), np.array(confidences, np.float64), times)
-
-    def answer(self, table: EvidenceTable, confidences: Floats, as_of: Floats) -> Answered:
-        """The answers to the calls whose evidence is in a table.
+    def begin(self, table: EvidenceTable, confidences: Floats, as_of: Floats) -> Begun:
+        """The calls of a table as far as their evidence has been looked up: what is left is `fuse` and `end`.
 
         Parameters
         ----------
@@ -125,7 +117,11 @@ class Resolver:
         as_of
             (calls,) time to answer for, Unix seconds; NaN: the newest time that the call tells.
         """
-        begun = Begun(self, table, confidences, as_of)
+        return Begun(self, table, confidences, as_of)
+
+    def answer(self, table: EvidenceTable, confidences: Floats, as_of: Floats) -> Answered:
+        """The answers to the calls of a table; parameters are those of `begin`."""
+        begun = self.begin(table, confidences, as_of)
         begun.fuse()
         return begun.end()
 
@@ -239,10 +235,10 @@ class Begun:
 
 def calls_table(calls: Sequence[Call]) -> EvidenceTable:
     """The evidence of calls as columns, messages of the field opened."""
-    readings = [opened(call) for call in calls]
-    table = read_calls([call for call, _ in readings])
-    table.warnings = [(i, w) for i, (_, told) in enumerate(readings) for w in told] + table.warnings
-    return table
+    builder = TableBuilder()
+    for call in calls:
+        builder.call(*opened(call))
+    return builder.table()
 
 
 def _warn_of_stale(table: EvidenceTable, slots: Slots, notes: Notes, stale_s: float) -> None:

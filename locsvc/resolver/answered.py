@@ -43,9 +43,9 @@ _REASONS = {int(r): r for r in Reason}
 _FALLBACKS = {int(f): f for f in CellFallback}
 
 
-# Numbers of one contribution: kind, disposition, reason, fallback, distance in metres (NaN: no density), agreement,
-# share, and whether it is shown.
-ContributionRow = tuple[int, int, int, int, float, float, float, bool]
+# One contribution: name, part, words; kind, disposition, reason, fallback, distance in metres (NaN: no density),
+# agreement, share, and whether it is shown.
+ContributionRow = tuple[str, str, str, int, int, int, int, float, float, float, bool]
 # Numbers of one located call: latitude, longitude, radius, half axes and direction of the ellipse, mass and area of the
 # region, its finest resolution.
 PlaceRow = tuple[float, float, float, float, float, float, float, float, int]
@@ -104,8 +104,8 @@ class Answered:
     """The answers to some calls.
 
     `row_of_call` is a call's row in `located`, -1 where there is no place; its contributions are those from
-    `slot_starts[call]` to `slot_starts[call + 1]`, with names, parts and words beside their numbers; `slots` and
-    `verdicts` are the same as columns, from which the lists are made when they are first asked for.
+    `slot_starts[call]` to `slot_starts[call + 1]`; `slots` and `verdicts` are the same as columns, from which the rows
+    are made when they are first asked for.
     """
 
     confidences: list[float]
@@ -123,16 +123,12 @@ class Answered:
     verdicts: Verdicts
 
     @cached_property
-    def words(self) -> list[str]:
-        """The explanation of each slot."""
-        return explanations(self.slots, self.verdicts)
-
-    @cached_property
     def contributions(self) -> list[ContributionRow]:
-        """The numbers of each slot."""
+        """What became of each slot."""
         s, v = self.slots, self.verdicts
         columns = (s.kind, v.disposition, v.reason, s.fallback, v.distance_m, v.agreement, v.share, v.shown)
-        return list(zip(*(c.tolist() for c in columns), strict=True))
+        words = explanations(s, v)
+        return list(zip(self.names, self.parts, words, *(c.tolist() for c in columns), strict=True))
 
     def outcome(self, call: int) -> Outcome:
         """What kind of answer a call has."""
@@ -187,13 +183,7 @@ def estimate_of(answered: Answered, i: int, call_id: str) -> LocationEstimate:
 
 def _contributions(answered: Answered, start: int, end: int) -> tuple[Contribution, ...]:
     """What became of some slots."""
-    rows = zip(
-        answered.names[start:end],
-        answered.parts[start:end],
-        answered.words[start:end],
-        answered.contributions[start:end],
-        strict=True,
-    )
+    rows = answered.contributions[start:end]
     return tuple(
         Contribution(
             name,
@@ -207,6 +197,6 @@ def _contributions(answered: Answered, start: int, end: int) -> tuple[Contributi
             agreement,
             share,
         )
-        for name, part, words, (kind, disposition, reason, fallback, distance, agreement, share, shown) in rows
+        for name, part, words, kind, disposition, reason, fallback, distance, agreement, share, shown in rows
         if shown
     )

@@ -17,14 +17,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from locsvc.errors import DeadlineExceeded, Overloaded, Unavailable
+import numpy as np
+
+from locsvc.errors import DeadlineExceeded, InvalidInput, Overloaded, Unavailable
+from locsvc.resolver.filling import TableBuilder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import numpy.typing as npt
 
-    from locsvc.model import Call
     from locsvc.resolver.answered import Answered
-    from locsvc.rpc.convert.requests import Question
+    from locsvc.resolver.table import EvidenceTable
+
+    Floats = npt.NDArray[np.float64]
 
 # Calls of batches in one round at most: about 3 ms of work, which is the longest that they make a live call wait.
 BULK_ROUND = 32
@@ -63,8 +67,26 @@ class Begins(Protocol):
 class Resolves(Protocol):
     """What the batcher needs of a resolver."""
 
-    def begin(self, calls: Sequence[Call], *, confidences: Sequence[float], as_of: Sequence[float | None]) -> Begins:
-        """The calls with their evidence read and looked up."""
+    def begin(self, table: EvidenceTable, confidences: Floats, as_of: Floats) -> Begins:
+        """The calls of a table with their evidence looked up."""
+        ...
+
+
+class Asks(Protocol):
+    """A call with what is asked about it."""
+
+    @property
+    def confidence(self) -> float:
+        """Of the answer."""
+        ...
+
+    @property
+    def as_of(self) -> float | None:
+        """Time to answer for; None: the newest time of the call."""
+        ...
+
+    def put(self, table: TableBuilder) -> None:
+        """Adds the call's evidence to a table; raises `InvalidInput`, with the table as it was, when it is refused."""
         ...
 
 
@@ -80,7 +102,7 @@ class Answer:
 class _Waiting:
     """A question in the queue, with the loop time after which nobody wants the answer."""
 
-    question: Question
+    question: Asks
     deadline_s: float | None
     answer: asyncio.Future[Answer]
 
@@ -121,7 +143,7 @@ class Batcher:
         """Questions in the queue."""
         return len(self._live) + len(self._bulk)
 
-    def ask(self, question: Question, remaining_s: float | None = None) -> asyncio.Future[Answer]:
+    def ask(self, question: Asks, remaining_s: float | None = None) -> asyncio.Future[Answer]:
         """The answer to one live call, to be awaited; `remaining_s` is what the client's deadline leaves.
 
         Raises
@@ -153,7 +175,7 @@ class Batcher:
         """Give back the room of a batch."""
         self._bulk_reserved -= count
 
-    def ask_bulk(self, question: Question, remaining_s: float | None = None) -> asyncio.Future[Answer]:
+    def ask_bulk(self, question: Asks, remaining_s: float | None = None) -> asyncio.Future[Answer]:
         """The answer to one call of a batch that has reserved its room.
 
         Raises
@@ -163,7 +185,7 @@ class Batcher:
         """
         return self._put(self._bulk, question, remaining_s)
 
-    def _put(self, queue: deque[_Waiting], question: Question, remaining_s: float | None) -> asyncio.Future[Answer]:
+    def _put(self, queue: deque[_Waiting], question: Asks, remaining_s: float | None) -> asyncio.Future[Answer]:
         if self.resolver is None:
             msg = "the reference data is not mapped yet; try again in a second, or watch the health service"
             raise Unavailable(msg)
@@ -212,7 +234,9 @@ class Batcher:
             return
         try:
             begun = self._begin(taken)
-            if len(taken) <= FEW_CALLS and not self._out:
+            if begun is None:
+                pass
+            elif len(taken) <= FEW_CALLS and not self._out:
                 begun.fuse()
                 self._finish(taken, begun)
                 self._ended(began_s)
@@ -260,18 +284,22 @@ class Batcher:
                 continue
             taken.append(waiting)
 
-    def _begin(self, taken: list[_Waiting]) -> Begins:
+    def _begin(self, taken: list[_Waiting]) -> Begins | None:
+        """The questions read into one table, None when all are refused: these have their errors, and leave `taken`."""
         resolver = self.resolver
         if resolver is None:
             msg = "the reference data is not mapped any more; try again"
             raise Unavailable(msg)
+        table = TableBuilder()
+        taken[:] = [w for w in taken if _is_put(w, table)]
+        if not taken:
+            return None
         self.rounds += 1
         self.resolved += len(taken)
-        questions = [w.question for w in taken]
+        asked = [w.question for w in taken]
+        # Times that are None become NaN.
         return resolver.begin(
-            [q.call for q in questions],
-            confidences=[q.confidence for q in questions],
-            as_of=[q.as_of for q in questions],
+            table.table(), np.array([q.confidence for q in asked]), np.array([q.as_of for q in asked], np.float64)
         )
 
     def _finish(self, taken: list[_Waiting], begun: Begins) -> None:
@@ -290,7 +318,18 @@ class Batcher:
                 continue
             try:
                 begun = self._begin([waiting])
-                begun.fuse()
-                self._finish([waiting], begun)
+                if begun is not None:
+                    begun.fuse()
+                    self._finish([waiting], begun)
             except Exception as fault:  # noqa: BLE001 - as in _start
                 waiting.answer.set_exception(fault)
+
+
+def _is_put(waiting: _Waiting, table: TableBuilder) -> bool:
+    """Whether the question is in the table now; one that is refused has its error."""
+    try:
+        waiting.question.put(table)
+    except InvalidInput as error:
+        waiting.answer.set_exception(error)
+        return False
+    return True

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from locsvc.errors import Unavailable
+from locsvc.resolver.filling import TableBuilder
 from locsvc.rpc import load, logs
 from locsvc.rpc.convert.estimates import write_estimate
 from locsvc.rpc.convert.replies import write_call
-from locsvc.rpc.convert.requests import read_resolve
+from locsvc.rpc.convert.requests import ask_resolve
 from locsvc.rpc.handlers import tolerant
 from locsvc.rpc.server import LocationServer
 from locsvc.rpc.serving import open_resolver, settle, warm
@@ -178,7 +179,7 @@ def _in_process(resolver: Resolver, call: Call, settings: BenchSettings) -> tupl
         call_median_us=statistics.median(alone),
         call_p99_us=quantile(alone, 0.99),
         batch_call_us=statistics.median(together) / BATCH,
-        read_us=statistics.median(_times_us(lambda: read_resolve(request), settings.calls)),
+        read_us=statistics.median(_times_us(lambda: ask_resolve(request).put(TableBuilder()), settings.calls)),
         write_us=statistics.median(_times_us(write, settings.calls)),
         reply_bytes=len(reply),
     )

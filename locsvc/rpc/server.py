@@ -88,10 +88,11 @@ class LocationServer:
         for name in SERVED:
             await self._health.set(name, _NOT_SERVING)
         await self._health.set(CALL_SERVICE, _NOT_SERVING)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
+        # gRPC asks them in this order whose a request is: first what is asked most.
         add_service(self.server, _LOCATION, LocationService(self.batcher))
         add_service(self.server, _REFERENCE, self._reference)
         add_service(self.server, _CALL, self.calls)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
         if self._settings.reflects:
             names = (_LOCATION.full_name, _REFERENCE.full_name, _CALL.full_name)
             reflection.enable_server_reflection((*names, "grpc.health.v1.Health", reflection.SERVICE_NAME), self.server)

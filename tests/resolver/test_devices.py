@@ -261,6 +261,18 @@ def test_polygon_across_the_antimeridian(town: Resolver) -> None:
     assert 700 < radius(got) < 4000
 
 
+@pytest.mark.parametrize(
+    "shape", [Sphere(CENTER, 30.0, 9.0), Ellipsoid(CENTER, 30.0, 9.0, 9.0, 5.0, 0.0), Circle(CENTER, 9.0)]
+)
+def test_a_height_of_hardly_any_confidence_is_one_of_unknown_spread(town: Resolver, shape: Shape) -> None:
+    """The sigmas that hold 1e-323 are none in a double: nothing is divided by them."""
+    report = DeviceReport(shape, 1e-323, altitude_m=None if isinstance(shape, Sphere | Ellipsoid) else 30.0)
+    got = answer(town, call(scan(), replace(report, vertical_uncertainty_m=3.0)))
+    assert got.outcome is Outcome.LOCATED
+    assert got.altitude is not None
+    assert (got.altitude.altitude_m, got.altitude.uncertainty_m) == (30.0, None)
+
+
 def test_altitude_of_what_agrees(town: Resolver) -> None:
     high = replace(fix(), altitude_m=40.0, vertical_uncertainty_m=5.0, floor="12")
     got = answer(town, call(high))

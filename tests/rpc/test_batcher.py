@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
-from locsvc.errors import DeadlineExceeded, Overloaded, Unavailable
-from locsvc.model import Call
+from locsvc.errors import DeadlineExceeded, InvalidInput, Overloaded, Unavailable
+from locsvc.model import Call, Evidence
 from locsvc.reference.store import Reference
 from locsvc.resolver import Begun, Resolver
 from locsvc.resolver.answered import Answered
-from locsvc.rpc.batcher import BULK_ROUND, Answer, Batcher
-from locsvc.rpc.convert.requests import Question
+from locsvc.resolver.table import EvidenceTable
+from locsvc.rpc.batcher import BULK_ROUND, Answer, Asks, Batcher
+from locsvc.rpc.convert.requests import Question, Unread
+from locsvc.v1 import call_pb2
+
+Floats = npt.NDArray[np.float64]
 
 
 class Recorder(Resolver):
@@ -22,13 +27,13 @@ class Recorder(Resolver):
     def __init__(self) -> None:
         super().__init__(Reference.empty())
         self.rounds: list[list[str]] = []
-        self.asked: list[tuple[list[float], list[float | None]]] = []
+        self.asked: list[tuple[list[float], list[float]]] = []
 
-    def begin(self, calls: Sequence[Call], *, confidences: Sequence[float], as_of: Sequence[float | None]) -> Begun:
-        self.rounds.append([c.call_id for c in calls])
-        self.asked.append((list(confidences), list(as_of)))
-        begun = super().begin(calls, confidences=confidences, as_of=as_of)
-        return Poisoned(begun) if any(c.call_id == "poison" for c in calls) else begun
+    def begin(self, table: EvidenceTable, confidences: Floats, as_of: Floats) -> Begun:
+        self.rounds.append(list(table.names))
+        self.asked.append((confidences.tolist(), as_of.tolist()))
+        begun = super().begin(table, confidences, as_of)
+        return Poisoned(begun) if "poison" in table.names else begun
 
 
 class Poisoned(Begun):
@@ -45,7 +50,8 @@ class Poisoned(Begun):
 
 
 def question(name: str, confidence: float = 0.9, as_of: float | None = None) -> Question:
-    return Question(Call(name), confidence, as_of)
+    """A question whose call has one piece of evidence, of the same name."""
+    return Question(Call(name, evidence=(Evidence(evidence_id=name),)), confidence, as_of)
 
 
 async def test_what_waits_is_one_round_each_with_its_own_question() -> None:
@@ -95,6 +101,34 @@ async def test_a_fault_is_given_to_the_call_that_makes_it() -> None:
     # The loop and the queue live on.
     assert (await batcher.ask(question("c", 0.7))).answered.confidences == [0.7]
     assert recorder.rounds == [["a", "poison", "b"], ["a"], ["poison"], ["b"], ["c"]]
+
+
+async def test_a_call_that_is_refused_costs_itself_alone() -> None:
+    recorder = Recorder()
+    batcher = Batcher(recorder)
+    wrong = call_pb2.Call(call_id="wrong")
+    wrong.evidence.add(evidence_id="right").cell_scan.serving.mcc = "001"
+    wrong.evidence.add(evidence_id="wrong").device_report.confidence = 68.0
+    asked: list[Asks] = [question("a"), Unread(wrong, 0.9, None, "call."), question("b", 0.7)]
+    outcomes = await asyncio.gather(*map(batcher.ask, asked), return_exceptions=True)
+    assert [type(o) for o in outcomes] == [Answer, InvalidInput, Answer]
+    assert isinstance(outcomes[1], InvalidInput)
+    assert [v.field for v in outcomes[1].violations] == ["call.evidence[1].device_report.confidence"]
+    assert isinstance(outcomes[2], Answer)
+    assert outcomes[2].answered.confidences[outcomes[2].number] == 0.7
+    # Nothing of it is in the round of the others, and a round of nothing but refused calls is none.
+    assert recorder.rounds == [["a", "b"]]
+    with pytest.raises(InvalidInput):
+        await batcher.ask(Unread(wrong, 0.9, None))
+    assert (recorder.rounds, batcher.rounds, batcher.resolved) == ([["a", "b"]], 1, 2)
+
+
+async def test_a_refused_call_beside_a_fault_keeps_its_own_error() -> None:
+    batcher = Batcher(Recorder())
+    wrong = call_pb2.Call(call_id="x" * 129)
+    asked: list[Asks] = [question("poison"), Unread(wrong, 0.9, None), question("a"), question("b")]
+    outcomes = await asyncio.gather(*map(batcher.ask, asked), return_exceptions=True)
+    assert [type(o) for o in outcomes] == [ZeroDivisionError, InvalidInput, Answer, Answer]
 
 
 async def test_late_and_abandoned_questions_are_not_computed() -> None:

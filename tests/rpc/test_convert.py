@@ -14,9 +14,12 @@ from locsvc import model
 from locsvc.errors import InvalidInput
 from locsvc.formats import ranges
 from locsvc.formats.messages import FORMATS
+from locsvc.resolver.filling import TableBuilder
+from locsvc.rpc.convert.calls import read_call
 from locsvc.rpc.convert.estimates import write_estimate, write_time, write_trace
 from locsvc.rpc.convert.replies import read_estimate, read_trace, write_call
-from locsvc.rpc.convert.requests import read_batch, read_batch_call, read_resolve
+from locsvc.rpc.convert.requests import Unread, ask_resolve, read_batch
+from locsvc.rpc.convert.violations import Violations
 from locsvc.v1 import call_pb2, estimate_pb2
 from locsvc.v1.location_service_pb2 import BatchResolveLocationsRequest, ResolveLocationRequest
 
@@ -44,9 +47,18 @@ def set_at(message: object, path: str, value: object) -> None:
         setattr(message, last, value)
 
 
+def read(request: ResolveLocationRequest) -> model.Call:
+    """The request's call, which the service has taken."""
+    ask_resolve(request).put(TableBuilder())
+    out: Violations = []
+    call = read_call(request.call, out)
+    assert not out
+    return call
+
+
 def violations(request: ResolveLocationRequest) -> list[str]:
     try:
-        read_resolve(request)
+        ask_resolve(request).put(TableBuilder())
     except InvalidInput as error:
         return [v.field for v in error.violations]
     return []
@@ -206,7 +218,7 @@ def test_a_missing_call_is_named_and_an_empty_one_passes() -> None:
     assert violations(ResolveLocationRequest()) == ["call"]
     empty = ResolveLocationRequest()
     empty.call.SetInParent()
-    assert read_resolve(empty).call == model.Call()
+    assert read(empty) == model.Call()
 
 
 def test_every_wrong_field_is_listed() -> None:
@@ -227,7 +239,7 @@ def test_descriptions_say_the_remedy_and_never_the_value() -> None:
         set_at(request, path, value)
     set_at(request, f"{REPORT}.shape.circle.center.latitude_deg", 912.345)
     with pytest.raises(InvalidInput) as caught:
-        read_resolve(request)
+        read(request)
     assert len(caught.value.violations) == 4
     for violation in caught.value.violations:
         assert ";" in violation.description
@@ -239,7 +251,7 @@ def test_an_unknown_format_is_answered_with_those_that_there_are() -> None:
     set_at(request, f"{REPORT}.raw.format", "fax")
     set_at(request, f"{REPORT}.raw.bytes", b"x")
     with pytest.raises(InvalidInput, match=r"raw\.format: must be one of aml, pidf-lo, held, sip, gad, ali, mlp, acc"):
-        read_resolve(request)
+        read(request)
 
 
 UNKNOWN: list[tuple[str, object]] = [
@@ -272,7 +284,7 @@ def test_zero_that_was_sent_is_not_absence() -> None:
     message = call_pb2.CellMeasurement(area=0, cell=0, pci=0, arfcn=0, signal_dbm=0.0, quality_db=0.0, timing_advance=0)
     request = ResolveLocationRequest()
     request.call.evidence.add().cell_scan.neighbours.extend([message, call_pb2.CellMeasurement()])
-    scan = read_resolve(request).call.evidence[0].content
+    scan = read(request).evidence[0].content
     assert isinstance(scan, model.CellScan)
     assert scan.neighbours == (
         model.CellMeasurement(model.Radio.UNSPECIFIED, "", "", 0, 0, 0, 0, 0.0, 0.0, 0),
@@ -283,11 +295,11 @@ def test_zero_that_was_sent_is_not_absence() -> None:
 def test_confidence_and_time_of_the_question() -> None:
     request = ResolveLocationRequest(with_trace=True)
     request.call.SetInParent()
-    assert (read_resolve(request).confidence, read_resolve(request).as_of) == (0.9, None)
+    assert (ask_resolve(request).confidence, ask_resolve(request).as_of) == (0.9, None)
     request.confidence = 0.5
     request.as_of.FromMilliseconds(1_700_000_000_500)
-    question = read_resolve(request)
-    assert (question.confidence, question.as_of, question.with_trace) == (0.5, 1_700_000_000.5, True)
+    question = ask_resolve(request)
+    assert (question.confidence, question.as_of) == (0.5, 1_700_000_000.5)
 
 
 def test_batch_bounds() -> None:
@@ -295,14 +307,15 @@ def test_batch_bounds() -> None:
         with pytest.raises(InvalidInput, match="calls: must have 1 to 1,000"):
             read_batch(BatchResolveLocationsRequest(calls=[call_pb2.Call()] * count))
     assert read_batch(BatchResolveLocationsRequest(calls=[call_pb2.Call()] * 1000)) == (0.9, None)
-    with pytest.raises(InvalidInput, match=r"evidence\[0\].device_report.confidence: "):
-        read_batch_call(ParseDict({"evidence": [{"device_report": {"confidence": 3}}]}, call_pb2.Call()))
+    message = ParseDict({"evidence": [{"device_report": {"confidence": 3}}]}, call_pb2.Call())
+    with pytest.raises(InvalidInput, match=r"^evidence\[0\].device_report.confidence: "):
+        Unread(message, 0.9, None).put(TableBuilder())
 
 
 def test_closing_corner_of_a_polygon_is_dropped() -> None:
     request = ResolveLocationRequest()
     set_at(request, f"{REPORT}.shape.polygon.vertices", [*TRIANGLE, TRIANGLE[0]])
-    report = read_resolve(request).call.evidence[0].content
+    report = read(request).evidence[0].content
     assert isinstance(report, model.DeviceReport)
     assert isinstance(report.shape, model.Polygon)
     assert len(report.shape.vertices) == 3
@@ -397,14 +410,14 @@ def unnamed(call: model.Call) -> bool:
 def test_calls_come_back_from_messages_as_they_were(call: model.Call) -> None:
     request = ResolveLocationRequest()
     write_call(call, request.call)
-    assert read_resolve(ResolveLocationRequest.FromString(request.SerializeToString())).call == call
+    assert read(ResolveLocationRequest.FromString(request.SerializeToString())) == call
 
 
 def test_sample_calls_come_back(
     calls: dict[str, model.Call], request_of: Callable[..., ResolveLocationRequest]
 ) -> None:
     for call in calls.values():
-        assert read_resolve(request_of(call)).call == call
+        assert read(request_of(call)) == call
 
 
 P = model.LatLng(53.5, -7.25)

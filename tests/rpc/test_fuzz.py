@@ -22,8 +22,9 @@ from locsvc import model
 from locsvc.errors import FieldViolation, InvalidInput
 from locsvc.formats.call_json import call_from_json
 from locsvc.formats.messages import FORMATS
+from locsvc.resolver.filling import TableBuilder
 from locsvc.rpc.convert.calls import read_call
-from locsvc.rpc.convert.requests import read_resolve
+from locsvc.rpc.convert.requests import ask_resolve
 from locsvc.rpc.handlers import tolerant
 from locsvc.v1 import call_pb2, estimate_pb2
 from locsvc.v1.location_service_pb2 import ResolveLocationRequest, ResolveLocationResponse
@@ -205,7 +206,7 @@ def test_random_bytes_are_read_or_refused(content: bytes) -> None:
     if not isinstance(parsed, ResolveLocationRequest):
         return
     try:
-        read_resolve(parsed)
+        ask_resolve(parsed).put(TableBuilder())
     except InvalidInput as error:
         fields = {v.field for v in error.violations}
         assert "" not in fields

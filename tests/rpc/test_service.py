@@ -6,9 +6,11 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
+import numpy as np
+import numpy.typing as npt
 import pytest
 import structlog
 from google.rpc import error_details_pb2, status_pb2
@@ -20,6 +22,7 @@ from locsvc import model
 from locsvc.errors import DatasetError
 from locsvc.reference.store import Reference
 from locsvc.resolver import Begun, Resolver
+from locsvc.resolver.table import EvidenceTable
 from locsvc.rpc.batcher import RETRY_AFTER_S
 from locsvc.rpc.convert.replies import read_estimate, read_trace, write_call, write_cell
 from locsvc.rpc.settings import ServerSettings
@@ -30,10 +33,8 @@ from locsvc.v1.location_service_pb2 import (
     ResolveLocationResponse,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 Running = Any
+Floats = npt.NDArray[np.float64]
 Start = Callable[..., Awaitable[Any]]
 Calls = dict[str, model.Call]
 RequestOf = Callable[[model.Call], ResolveLocationRequest]
@@ -70,13 +71,11 @@ class SlowResolver(Resolver):
         self.seen: list[int] = []
         self.hold = False
 
-    def begin(
-        self, calls: Sequence[model.Call], *, confidences: Sequence[float], as_of: Sequence[float | None]
-    ) -> Begun:
-        self.seen.append(len(calls))
+    def begin(self, table: EvidenceTable, confidences: Floats, as_of: Floats) -> Begun:
+        self.seen.append(len(confidences))
         if self.hold:
             self.gate.wait(30.0)
-        return super().begin(calls, confidences=confidences, as_of=as_of)
+        return super().begin(table, confidences, as_of)
 
 
 # LocationService
@@ -274,14 +273,14 @@ async def test_a_fault_in_one_call_does_not_spoil_the_others(
     start: Start, imported_town: Path, calls: Calls, request_of: RequestOf
 ) -> None:
     class Faulty(Resolver):
-        def begin(self, calls: Sequence[model.Call], **asked: Any) -> Begun:  # noqa: ANN401
-            if any(call.call_id == "poison" for call in calls):
+        def begin(self, table: EvidenceTable, confidences: Floats, as_of: Floats) -> Begun:
+            if "poison" in table.names:
                 raise ZeroDivisionError("+353209100000")
-            return super().begin(calls, **asked)
+            return super().begin(table, confidences, as_of)
 
     served = await start(make=lambda: Faulty(Reference.open(imported_town)))
     good, poison = request_of(calls["10-lone-cell"]), ResolveLocationRequest()
-    poison.call.call_id = "poison"
+    poison.call.evidence.add(evidence_id="poison")
     answers = await asyncio.gather(
         *(served.location.ResolveLocation(poison if n % 10 == 0 else good) for n in range(50)), return_exceptions=True
     )

@@ -35,8 +35,6 @@ _MAX_NAME = ranges.MAX_NAME
 
 # ITU-T E.164 clause 6: at most 15 digits; a country code never begins with 0.
 _E164 = re.compile(r"\+[1-9][0-9]{1,14}")
-_MCC = re.compile(r"[0-9]{3}").fullmatch
-_MNC = re.compile(r"[0-9]{2,3}").fullmatch
 _COUNTRY = re.compile(r"[A-Z]{2}").fullmatch
 
 _NAME = "must have at most 128 characters; shorten it"
@@ -58,8 +56,20 @@ def read_time(message: Timestamp, out: Violations, field: str) -> float:
             field,
             "must be of the years 1 to 9999, with nanos from 0 to 999,999,999; leave it out when it is unknown",
         )
+    if not nanos:
+        return float(seconds)
     # Whole numbers divided: the nearest double to the time, so that it comes back as it was sent.
     return (seconds * 1_000_000_000 + nanos) / 1_000_000_000
+
+
+def is_country_code(text: str) -> bool:
+    """Whether the text is a mobile country code."""
+    return len(text) == 3 and text.isdigit() and text.isascii()
+
+
+def is_network_code(text: str) -> bool:
+    """Whether the text is a mobile network code."""
+    return 2 <= len(text) <= 3 and text.isdigit() and text.isascii()
 
 
 # One branch a field, straight-line: helpers would cost half as much again, five times a request.
@@ -72,10 +82,10 @@ def read_cell(  # noqa: C901, PLR0912, PLR0915
         add(out, "radio", _ENUM)
         radio = 0
     mcc = message.mcc
-    if mcc and not (len(mcc) == 3 and mcc.isdigit() and mcc.isascii()):
+    if mcc and not is_country_code(mcc):
         add(out, "mcc", "must be 3 digits; leave it empty for the serving cell's")
     mnc = message.mnc
-    if mnc and not (2 <= len(mnc) <= 3 and mnc.isdigit() and mnc.isascii()):
+    if mnc and not is_network_code(mnc):
         add(out, "mnc", "must be 2 or 3 digits with leading zeros kept; leave it empty for the serving cell's")
     has = message.HasField
     # A value that is not 0 is present; only a 0 has to be asked whether it was sent.

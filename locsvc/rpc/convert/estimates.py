@@ -23,8 +23,11 @@ _NANOS = 1_000_000_000
 
 
 def write_time(seconds: float, message: Timestamp) -> None:
-    """Set a timestamp: whole microseconds when they say the same double, else nanoseconds, which always do."""
+    """Set an empty timestamp: whole microseconds when they say the same double, else nanoseconds, which always do."""
     whole = math.floor(seconds)
+    if whole == seconds:
+        message.seconds = whole
+        return
     micros = round((seconds - whole) * 1e6)
     nanos = micros * 1_000
     if (whole * 1_000_000 + micros) / 1_000_000 != seconds:

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from locsvc.errors import InvalidInput
 from locsvc.formats import ranges
+from locsvc.resolver.raw import opened
 from locsvc.rpc import limits
 from locsvc.rpc.convert.calls import read_call, read_time
+from locsvc.rpc.convert.rows import put_call
 from locsvc.rpc.convert.violations import Violations, add, put_under
 
 if TYPE_CHECKING:
     from locsvc import model
+    from locsvc.resolver.filling import TableBuilder
     from locsvc.v1 import call_pb2
     from locsvc.v1 import location_service_pb2 as messages
 
@@ -24,7 +27,30 @@ class Question:
     call: model.Call
     confidence: float
     as_of: float | None
-    with_trace: bool = False
+
+    def put(self, table: TableBuilder) -> None:
+        """Adds the call to a table."""
+        table.call(*opened(self.call))
+
+
+@dataclass(slots=True)
+class Unread:
+    """One call as it came, with what is asked about it; `prefix` is the call's path in the request."""
+
+    message: call_pb2.Call
+    confidence: float
+    as_of: float | None
+    prefix: str = ""
+
+    def put(self, table: TableBuilder) -> None:
+        """Adds the call to a table.
+
+        Raises
+        ------
+        InvalidInput
+            With the path of every wrong field; the table is then as it was.
+        """
+        put_call(self.message, table, self.prefix)
 
 
 def read_confidence(asked: float, out: Violations) -> float:
@@ -37,29 +63,29 @@ def read_confidence(asked: float, out: Violations) -> float:
     return asked
 
 
-def read_resolve(request: messages.ResolveLocationRequest) -> Question:
-    """The question of a ResolveLocation request.
+def ask_resolve(request: messages.ResolveLocationRequest) -> Unread:
+    """The question of a ResolveLocation request, whose call is read when it is put into a table.
 
     Raises
     ------
     InvalidInput
-        With the path of every wrong field, from the request.
+        With the path of every wrong field, those of the call among them, when what is asked about it is wrong.
     """
     out: Violations = []
     if not request.HasField("call"):
         add(out, "call", "is required; send a call, which may be without evidence")
     confidence = read_confidence(request.confidence, out)
     as_of = read_time(request.as_of, out, "as_of") if request.HasField("as_of") else None
-    before = len(out)
-    call = read_call(request.call, out)
     if out:
+        before = len(out)
+        read_call(request.call, out)
         put_under(out, before, "call.")
         raise InvalidInput(out)
-    return Question(call, confidence, as_of, request.with_trace)
+    return Unread(request.call, confidence, as_of, "call.")
 
 
 def read_batch(request: messages.BatchResolveLocationsRequest) -> tuple[float, float | None]:
-    """Confidence and time of a batch; its calls are read one by one by `read_batch_call`.
+    """Confidence and time of a batch; its calls are read one by one, when they are put into a table.
 
     Raises
     ------
@@ -74,18 +100,3 @@ def read_batch(request: messages.BatchResolveLocationsRequest) -> tuple[float, f
     if out:
         raise InvalidInput(out)
     return confidence, as_of
-
-
-def read_batch_call(message: call_pb2.Call) -> model.Call:
-    """One call of a batch.
-
-    Raises
-    ------
-    InvalidInput
-        With the path of every wrong field, from the call.
-    """
-    out: Violations = []
-    call = read_call(message, out)
-    if out:
-        raise InvalidInput(out)
-    return call

@@ -20,8 +20,8 @@ _MIN_ALTITUDE_M = ranges.MIN_ALTITUDE_M
 _MAX_ALTITUDE_M = ranges.MAX_ALTITUDE_M
 
 
-def read_latlng(message: geometry_pb2.LatLng, out: Violations) -> model.LatLng:
-    """The place; 0,0 passes as the marker for "unknown"."""
+def read_degrees(message: geometry_pb2.LatLng, out: Violations) -> tuple[float, float]:
+    """Latitude and longitude; 0,0 passes as the marker for "unknown"."""
     latitude_deg = message.latitude_deg
     longitude_deg = message.longitude_deg
     # Written so that NaN, which compares false with everything, is a violation.
@@ -29,7 +29,12 @@ def read_latlng(message: geometry_pb2.LatLng, out: Violations) -> model.LatLng:
         add(out, "latitude_deg", "must be from -90 to 90 degrees; leave the place out when it is unknown")
     if not -180.0 <= longitude_deg <= 180.0:
         add(out, "longitude_deg", "must be from -180 to 180 degrees; leave the place out when it is unknown")
-    return model.LatLng(latitude_deg, longitude_deg)
+    return latitude_deg, longitude_deg
+
+
+def read_latlng(message: geometry_pb2.LatLng, out: Violations) -> model.LatLng:
+    """The place; 0,0 passes as the marker for "unknown"."""
+    return model.LatLng(*read_degrees(message, out))
 
 
 def _center(message: geometry_pb2.LatLng, out: Violations) -> model.LatLng:
@@ -40,7 +45,8 @@ def _center(message: geometry_pb2.LatLng, out: Violations) -> model.LatLng:
     return center
 
 
-def _length(value_m: float, field: str, out: Violations) -> None:
+def check_length(value_m: float, field: str, out: Violations) -> None:
+    """Adds a violation when a length is out of its range."""
     if not 0.0 <= value_m <= _MAX_LENGTH_M:
         add(out, field, _LENGTH)
 
@@ -55,9 +61,10 @@ def _altitude(value_m: float, field: str, out: Violations) -> None:
         add(out, field, _ALTITUDE)
 
 
-def _half_axes(semi_major_m: float, semi_minor_m: float, orientation_deg: float, out: Violations) -> None:
-    _length(semi_major_m, "semi_major_m", out)
-    _length(semi_minor_m, "semi_minor_m", out)
+def check_half_axes(semi_major_m: float, semi_minor_m: float, orientation_deg: float, out: Violations) -> None:
+    """Adds violations when half axes or direction of an ellipse are out of their ranges."""
+    check_length(semi_major_m, "semi_major_m", out)
+    check_length(semi_minor_m, "semi_minor_m", out)
     _direction(orientation_deg, "orientation_deg", out)
     if semi_minor_m > semi_major_m > 0.0:
         add(
@@ -72,22 +79,21 @@ def _point(message: geometry_pb2.Point, out: Violations) -> model.Point:
 def read_circle(message: geometry_pb2.Circle, out: Violations) -> model.Circle:
     """The disc; radius 0 passes as "unknown"."""
     radius_m = message.radius_m
-    if not 0.0 <= radius_m <= _MAX_LENGTH_M:
-        add(out, "radius_m", _LENGTH)
+    check_length(radius_m, "radius_m", out)
     return model.Circle(_center(message.center, out), radius_m)
 
 
 def _ellipse(message: geometry_pb2.Ellipse, out: Violations) -> model.Ellipse:
     major_m, minor_m, orientation_deg = message.semi_major_m, message.semi_minor_m, message.orientation_deg
-    _half_axes(major_m, minor_m, orientation_deg, out)
+    check_half_axes(major_m, minor_m, orientation_deg, out)
     return model.Ellipse(_center(message.center, out), major_m, minor_m, orientation_deg)
 
 
 def _arc_band(message: geometry_pb2.ArcBand, out: Violations) -> model.ArcBand:
     inner_m, outer_m = message.inner_radius_m, message.outer_radius_m
     start_deg, opening_deg = message.start_angle_deg, message.opening_angle_deg
-    _length(inner_m, "inner_radius_m", out)
-    _length(outer_m, "outer_radius_m", out)
+    check_length(inner_m, "inner_radius_m", out)
+    check_length(outer_m, "outer_radius_m", out)
     _direction(start_deg, "start_angle_deg", out)
     # All lengths 0: an empty shape, which means "unknown".
     if inner_m or outer_m:
@@ -123,23 +129,23 @@ def read_polygon(message: geometry_pb2.Polygon, out: Violations) -> model.Polygo
 def _sphere(message: geometry_pb2.Sphere, out: Violations) -> model.Sphere:
     altitude_m, radius_m = message.altitude_m, message.radius_m
     _altitude(altitude_m, "altitude_m", out)
-    _length(radius_m, "radius_m", out)
+    check_length(radius_m, "radius_m", out)
     return model.Sphere(_center(message.center, out), altitude_m, radius_m)
 
 
 def _ellipsoid(message: geometry_pb2.Ellipsoid, out: Violations) -> model.Ellipsoid:
     major_m, minor_m, orientation_deg = message.semi_major_m, message.semi_minor_m, message.orientation_deg
     altitude_m, vertical_m = message.altitude_m, message.vertical_m
-    _half_axes(major_m, minor_m, orientation_deg, out)
+    check_half_axes(major_m, minor_m, orientation_deg, out)
     _altitude(altitude_m, "altitude_m", out)
-    _length(vertical_m, "vertical_m", out)
+    check_length(vertical_m, "vertical_m", out)
     return model.Ellipsoid(_center(message.center, out), altitude_m, major_m, minor_m, vertical_m, orientation_deg)
 
 
 def _prism(message: geometry_pb2.Prism, out: Violations) -> model.Prism:
     base_altitude_m, height_m = message.base_altitude_m, message.height_m
     _altitude(base_altitude_m, "base_altitude_m", out)
-    _length(height_m, "height_m", out)
+    check_length(height_m, "height_m", out)
     before = len(out)
     base = read_polygon(message.base, out)
     if len(out) != before:
