@@ -1,7 +1,7 @@
 """Requests that wait together are fused together.
 
-One consumer takes whatever has arrived at that moment, without waiting for more, and hands it to the resolver as one
-array call. Reading and explaining run on the event loop; the fusion between them is kernels, which let go of the
+One consumer takes whatever has arrived at that moment, without waiting for more, reads it into one table of evidence
+and hands that to the resolver as one array call. Reading and explaining run on the event loop; the fusion between them is kernels, which let go of the
 interpreter, and runs in a thread beside it. What arrives meanwhile is the next round: it is read as soon as the thread
 is free, before the answers of the last one are written, so that loop and thread work side by side (docs/decisions).
 
