@@ -23,7 +23,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -35,6 +35,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _HERE = Path(__file__).resolve().parent
 _PREFIX = "kernels-"
+_LOCK = "lock"
 # numba's setting of where machine code goes, read where a kernel is made.
 _CACHE_DIR = "CACHE_DIR"
 
@@ -96,10 +97,22 @@ def compiling() -> Iterator[None]:
     if are_kept():
         yield
         return
-    with (kernel_directory() / "lock").open("w") as lock:
+    with _lock() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-        (kernel_directory() / _mark()).touch()
+        # Whoever runs another version may have removed the directory meanwhile: what lies there now is not all.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock.fileno()), (kernel_directory() / _LOCK).stat()):
+                (kernel_directory() / _mark()).touch()
+
+
+def _lock() -> IO[str]:
+    """The file that is locked while kernels are compiled; its directory is made anew when it was removed."""
+    while True:
+        kernel_directory().mkdir(parents=True, exist_ok=True)
+        # Between the two another version may remove it again, each at most once at its start.
+        with contextlib.suppress(FileNotFoundError):
+            return (kernel_directory() / _LOCK).open("w")
 
 
 @functools.cache

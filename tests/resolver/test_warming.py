@@ -101,3 +101,26 @@ def test_kernel_works_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch,
     (tmp_path / "file").touch()
     monkeypatch.setattr(compiled, "kernel_directory", lambda: tmp_path / "file" / "kernels")
     assert compiled.compiled(twice)(2.0) == 4.0
+
+
+def test_a_directory_that_was_removed_is_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # As by a process of another version, at its start.
+    monkeypatch.setattr(compiled, "kernel_directory", lambda: tmp_path / "caches" / "kernels")
+    assert not compiled.are_kept()
+    with compiled.compiling():
+        pass
+    assert compiled.are_kept()
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_what_was_removed_while_it_was_compiled_is_not_taken_for_complete(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, anew: bool
+) -> None:
+    directory = tmp_path / "kernels"
+    monkeypatch.setattr(compiled, "kernel_directory", lambda: directory)
+    with compiled.compiling():
+        shutil.rmtree(directory)
+        if anew:
+            # Another process begins.
+            compiled._lock().close()
+    assert not compiled.are_kept()
