@@ -45,6 +45,42 @@ hypothesis.settings.register_profile("long", hypothesis.settings.get_profile("de
 hypothesis.settings.load_profile(os.environ.get("LOCSVC_HYPOTHESIS", "ci" if os.environ.get("CI") == "true" else "dev"))
 
 
+# Files that take longest (`--durations=0`, summed by file). They come first: on several cores a long file that began last
+# would leave all others idle.
+LONGEST = (
+    "tests/batch/test_command.py",
+    "tests/batch/test_spark.py",
+    "tests/rpc/test_kill_workers.py",
+    "tests/calls/test_journal_faults.py",
+    "tests/learning/test_calibrate.py",
+    "tests/rpc/capture/test_playing.py",
+    "tests/rpc/test_running.py",
+    "tests/cli/test_live.py",
+    "tests/evaluate/test_crossing.py",
+    "tests/rpc/test_call_service_faults.py",
+    "tests/evaluate/test_folds.py",
+    "tests/learning/test_learn.py",
+    "tests/batch/test_drives.py",
+    "tests/test_demo.py",
+    "tests/calls/test_journal.py",
+    "tests/calls/test_wakes.py",
+    "tests/cli/test_streams.py",
+    "tests/calls/test_keeping.py",
+    "tests/cli/test_calls.py",
+    "tests/uncertainty/test_regions.py",
+    "tests/resolver/test_coverage_cells.py",
+    "tests/rpc/test_bench.py",
+    "tests/rpc/test_call_service.py",
+    "tests/cli/test_resolve.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of long files first, each file's in their order."""
+    place = {REPOSITORY / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
 @pytest.fixture(autouse=True)
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables are as wide and as high as in a file, whatever terminal the tests are started from."""

@@ -16,6 +16,7 @@ import pytest
 import locsvc
 from locsvc import errors, model
 from locsvc.v1 import call_pb2, civic_pb2, estimate_pb2
+from tests.conftest import LONGEST
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -185,6 +186,10 @@ def test_library_needs_what_it_imports_and_no_more() -> None:
 def test_nothing_large_is_tracked() -> None:
     large = {name: size for name in TRACKED if (size := (REPOSITORY / name).stat().st_size) > 1_500_000}
     assert not large
+
+
+def test_files_that_come_first_are_there() -> None:
+    assert [name for name in LONGEST if name not in TRACKED] == []
 
 
 # --- Scripts ---

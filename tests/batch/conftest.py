@@ -20,7 +20,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "locsvc", "batch", *(str(a) for a in arguments)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def batch(repository: Path) -> Batch:
     """`locsvc batch` run to its end."""
 

@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+# Java's second compiler costs more than it brings to sessions as short as these.
+QUICKLY = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+QUICK = {f"spark.{who}.extraJavaOptions": QUICKLY for who in ("driver", "executor")}
+QUICK_COMMAND = [word for name, value in QUICK.items() for word in ("--conf", f"{name}={value}")]
+
+
 @pytest.fixture(scope="module")
 def java() -> None:
     """Spark's Java; without it there is nothing to show, but never in CI."""
@@ -48,7 +54,7 @@ def java() -> None:
 def spark(java: None) -> Iterator[SparkSession]:
     """Two executors of one core each, processes of their own; runs in this process take this session."""
     del java
-    with session.session("local-cluster[2,1,1024]", None, {}) as found:
+    with session.session("local-cluster[2,1,1024]", None, QUICK) as found:
         yield found
 
 
@@ -414,7 +420,16 @@ def test_the_command_with_foreign_names_and_a_shipped_data_directory(
     told = ("--profile", tmp_path / "p.toml", "--map", "Lon=longitude", "--data", imported_town)
     ours = batch(tmp_path / "theirs.csv", tmp_path / "ours.parquet", *told)
     assert ours.returncode == 0, ours.stderr
-    spark = ("--engine", "spark", "--master", "local[2]", "--ship-data", "--summary", tmp_path / "s.json")
+    spark = (
+        "--engine",
+        "spark",
+        "--master",
+        "local[2]",
+        "--ship-data",
+        "--summary",
+        tmp_path / "s.json",
+        *QUICK_COMMAND,
+    )
     done = batch(tmp_path / "theirs.csv", tmp_path / "theirs.parquet", *told, *spark)
     assert done.returncode == 0, done.stderr
     assert pq.read_table(tmp_path / "theirs.parquet").equals(pq.read_table(tmp_path / "ours.parquet"))
@@ -428,7 +443,7 @@ def test_interrupted_at_once(tmp_path: Path, seed: int) -> None:
     pq.write_table(fixes(60_000, seed), tmp_path / "a.parquet")
     out = tmp_path / "o.parquet"
     run = subprocess.Popen(
-        command(tmp_path / "a.parquet", out, "--engine", "spark", "--master", "local[2]"),
+        command(tmp_path / "a.parquet", out, "--engine", "spark", "--master", "local[2]", *QUICK_COMMAND),
         stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     end = time.monotonic() + 300
