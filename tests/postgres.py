@@ -7,6 +7,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -22,6 +23,8 @@ import pytest
 _UNPRIVILEGED: Final = "nobody"
 # Names a socket in a directory of the cluster's own, so that any number is free.
 _PORT: Final = 5432
+# A process that can start no other.
+_STANDING: Final = (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
 # A machine that tests on all cores takes its time.
 _STARTING_S: Final = 60.0
 
@@ -105,6 +108,11 @@ class Cluster:
         """Kill all of its processes."""
         if self._server is None:
             return
+        # It must not start another in between: that one would outlive it and hold what the next server needs.
+        self._server.send_signal(signal.SIGSTOP)
+        until = time.monotonic() + _STARTING_S
+        while psutil.Process(self._server.pid).status() not in _STANDING and time.monotonic() < until:
+            time.sleep(0.001)
         every = [psutil.Process(self._server.pid), *psutil.Process(self._server.pid).children(recursive=True)]
         for process in every:
             with contextlib.suppress(psutil.NoSuchProcess):

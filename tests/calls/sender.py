@@ -14,6 +14,7 @@ from concurrent.futures import Future
 
 from locsvc.calls.journal import Journal
 from locsvc.calls.words import Arrival, Kept
+from locsvc.errors import Unavailable
 from locsvc.model import Circle, DeviceReport, Evidence, LatLng
 
 UNDER_WAY = 20
@@ -21,7 +22,7 @@ UNDER_WAY = 20
 
 def main(url: str, name: str) -> None:
     """Send until the end."""
-    journal = Journal.open(url)
+    journal = opened(url)
     room = threading.Semaphore(UNDER_WAY)
 
     def acknowledged(future: Future[Kept]) -> None:
@@ -37,6 +38,15 @@ def main(url: str, name: str) -> None:
         journal.add(arrival).add_done_callback(acknowledged)
         # Those that start meanwhile need the processor too.
         time.sleep(0.005)
+
+
+def opened(url: str) -> Journal:
+    """The journal, tried again while it cannot be reached, as by a server: others hold its lock or stand still."""
+    while True:
+        try:
+            return Journal.open(url)
+        except Unavailable:
+            time.sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,8 @@ T = TypeVar("T")
 
 
 async def test_clocks_that_are_ahead_count_as_now(caller: Caller) -> None:
-    ahead = time.time() + 3_600.0
+    began = time.time()
+    ahead = began + 3_600.0
     await caller.add(fix("ahead", at=ahead), call_id="c-1", started_at=ahead)
     await caller.add(fix("behind", north=0.0001, at=time.time() - 5.0), call_id="c-1")
     answer = await caller.get("c-1")
@@ -46,7 +47,7 @@ async def test_clocks_that_are_ahead_count_as_now(caller: Caller) -> None:
     assert answer.call.evidence[1].observed_at.ToMicroseconds() < now_us - 4e6
     told = await caller.watch("c-1").revision(2)
     assert told.estimate.estimated_at.ToMicroseconds() <= now_us
-    assert 0.0 <= told.outlook.elapsed_s < 5.0
+    assert 0.0 <= told.outlook.elapsed_s <= time.time() - began
 
 
 async def test_evidence_out_of_order_gives_the_answer_of_its_order(caller: Caller) -> None:
@@ -204,9 +205,14 @@ async def test_health_tells_of_a_journal_that_is_down(live: Running, caller: Cal
 
 async def test_a_client_that_gave_up_finds_its_evidence_kept(caller: Caller, journal: Path) -> None:
     await caller.add(fix("a"), call_id="c-1")
+    seen = caller.watch("c-1")
+    await seen.revision(1)
     with Lock(journal):
-        error = await failure(caller.stub.AddEvidence(adding(fix("b", north=0.001), call_id="c-1"), timeout=0.2))
-        assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        given_up = caller.stub.AddEvidence(adding(fix("b", north=0.001), call_id="c-1"), timeout=600)
+        # Before the server has it, however slow the machine, there is nothing to keep.
+        await seen.until(lambda s: "b" in s.updates[-1].evidence_ids)
+        given_up.cancel()
+        assert await given_up.code() is grpc.StatusCode.CANCELLED
     again = await caller.add(fix("b", north=0.001), call_id="c-1")
     assert (again.added, again.duplicates, again.revision) == (0, 1, 2)
 
@@ -359,18 +365,32 @@ async def test_while_the_journal_cannot_be_read_nothing_is_taken_for_unknown(
     assert tries == 4
 
 
-async def test_a_call_whose_erasure_was_not_heard_of_is_forgotten_at_its_deadline(start: Start, journal: Path) -> None:
-    live = await start(ServerSettings(journal=str(journal), deadline_s=1.0))
-    caller = Caller(live.channel)
-    await caller.add(fix("a"), call_id="c-1")
-    seen = caller.watch("c-1")
-    await seen.revision(1)
-    with contextlib.closing(sqlite3.connect(journal, isolation_level=None)) as other:
-        for table in ("changes", "evidence", "estimates", "calls"):
-            other.execute(f"DELETE FROM {table}")
+async def test_a_call_whose_erasure_was_not_heard_of_is_forgotten_at_its_deadline(start: Start, tmp_path: Path) -> None:
+    erased, deadline_s = False, 1.0
+    while not erased:
+        journal = tmp_path / f"{deadline_s}.sqlite"
+        live = await start(ServerSettings(journal=str(journal), deadline_s=deadline_s))
+        caller = Caller(live.channel)
+        await caller.add(fix("a"), call_id="c-1")
+        seen = caller.watch("c-1")
+        await seen.revision(1)
+        erased = erase_unheard(journal)
+        # On a slow machine the deadline may have come first.
+        deadline_s *= 4.0
     await seen.end()
     assert seen.error is not None
     assert seen.error.code() is grpc.StatusCode.NOT_FOUND
+
+
+def erase_unheard(journal: Path) -> bool:
+    """Delete all calls, and tell nobody; False when there is more than one revision already."""
+    with contextlib.closing(sqlite3.connect(journal, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        (revisions,) = other.execute("SELECT count(*) FROM changes").fetchone()
+        for table in ("changes", "evidence", "estimates", "calls") if revisions == 1 else ():
+            other.execute(f"DELETE FROM {table}")
+        other.execute("COMMIT")
+    return bool(revisions == 1)
 
 
 async def test_look_ups_are_audited(live: Running, caller: Caller, journal: Path) -> None:

@@ -19,6 +19,10 @@ from locsvc.rpc.server import LocationServer
 from locsvc.rpc.settings import ServerSettings
 from tests.rpc.watching import Caller, fix
 
+# A refusal is UNAVAILABLE after some attempts with pauses between them. On a busy machine, where `localhost` is tried by
+# [::1] first and then again by 127.0.0.1, a short deadline would end before them, as DEADLINE_EXCEEDED.
+PATIENCE_S = 60.0
+
 
 def openssl(folder: Path, *arguments: str) -> None:
     subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
@@ -78,7 +82,7 @@ async def resolved(settings: ClientSettings) -> model.Outcome:
 
 @pytest.mark.parametrize("mutual", [False], indirect=True)
 async def test_tls(mutual: LocationServer, keys: Path) -> None:
-    good = ClientSettings(f"localhost:{mutual.port}", timeout_s=5, authority=keys / "ca.pem")
+    good = ClientSettings(f"localhost:{mutual.port}", timeout_s=PATIENCE_S, authority=keys / "ca.pem")
     assert await resolved(good) is model.Outcome.NO_LOCATION
     with pytest.raises(Unavailable):
         await resolved(replace(good, authority=keys / "stranger.pem"))
@@ -90,7 +94,7 @@ async def test_tls(mutual: LocationServer, keys: Path) -> None:
 
 @pytest.mark.parametrize("mutual", [True], indirect=True)
 async def test_mutual_tls(mutual: LocationServer, keys: Path) -> None:
-    without = ClientSettings(f"localhost:{mutual.port}", timeout_s=5, authority=keys / "ca.pem")
+    without = ClientSettings(f"localhost:{mutual.port}", timeout_s=PATIENCE_S, authority=keys / "ca.pem")
     good = replace(without, certificate=keys / "client.pem", private_key=keys / "client.key")
     assert await resolved(good) is model.Outcome.NO_LOCATION
     with pytest.raises(Unavailable):
@@ -186,7 +190,8 @@ async def test_the_audit_names_who_showed_a_certificate(keys: Path, tmp_path: Pa
     server = LocationServer(settings)
     port = await server.listen()
     await server.load()
-    async with grpc.aio.secure_channel(f"localhost:{port}", grpc.ssl_channel_credentials(*files)) as channel:
+    # The address that is served, which the certificate names: `localhost` would be [::1] first, where nobody listens.
+    async with grpc.aio.secure_channel(f"127.0.0.1:{port}", grpc.ssl_channel_credentials(*files)) as channel:
         caller = Caller(channel)
         await caller.add(fix(), call_id="c-1")
         await caller.get("c-1")
