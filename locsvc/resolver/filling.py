@@ -74,6 +74,8 @@ _REPORT = Struct(f"{len(REPORT_COLUMNS)}d").pack
 _CELL_ROW, _CELL_BYTES = Struct(f"{len(CELL_COLUMNS)}d").pack, 8 * len(CELL_COLUMNS)
 _CORNER, _CORNER_BYTES = Struct("2d").pack, 16
 
+# Of a piece of evidence: number of its call in the table, name, when it was observed (Unix seconds, NaN unknown).
+Piece = tuple[int, str, float]
 # A cell's columns from `radio` on.
 Measured = tuple[int, int, int, float, float, float, float, float, float, float]
 # A report's columns from `form` to `fourth`.
@@ -158,7 +160,7 @@ class TableBuilder:
         for j, evidence in enumerate(call.evidence, 1):
             observed_at = NAN if evidence.observed_at is None else evidence.observed_at
             name = evidence.evidence_id or f"evidence-{j}"
-            self.piece(number, name, observed_at, evidence.content, call.calling_number)
+            self.piece((number, name, observed_at), evidence.content, call.calling_number)
             asked_line = asked_line or isinstance(evidence.content, LineLookup)
         if not asked_line:
             self.close(number, call.calling_number)
@@ -172,85 +174,74 @@ class TableBuilder:
     def close(self, call: int, calling_number: str) -> None:
         """Ends a call among whose pieces is no look-up of a line: its calling number is one."""
         if calling_number:
-            self.line(call, IMPLIED, NAN, calling_number, implied=True)
+            self.line((call, IMPLIED, NAN), calling_number, implied=True)
 
-    def piece(
-        self, call: int, name: str, observed_at: float, content: EvidenceContent | None, calling_number: str
-    ) -> None:
+    def piece(self, piece: Piece, content: EvidenceContent | None, calling_number: str) -> None:
         """Adds a piece of evidence."""
         if isinstance(content, CellScan):
-            self._scan(call, name, observed_at, content)
+            self._scan(piece, content)
         elif isinstance(content, DeviceReport):
-            self._report(call, name, observed_at, content)
+            self._report(piece, content)
         elif isinstance(content, LineLookup):
-            self.line(call, name, observed_at, content.number or calling_number, content.record)
+            self.line(piece, content.number or calling_number, content.record)
         else:
-            self._slot(call, 0, name, observed_at, _INVALID)
+            self._slot(piece, 0, _INVALID)
             what = "the piece of evidence is empty; set cell_scan, device_report or line_lookup"
-            self.warnings.append((call, Warning(WarningCode.UNUSABLE_EVIDENCE, what, name)))
+            self.warnings.append((piece[0], Warning(WarningCode.UNUSABLE_EVIDENCE, what, piece[1])))
 
-    def line(
-        self,
-        call: int,
-        name: str,
-        observed_at: float,
-        number: str,
-        record: LineRecord | None = None,
-        *,
-        implied: bool = False,
-    ) -> None:
+    def line(self, piece: Piece, number: str, record: LineRecord | None = None, *, implied: bool = False) -> None:
         """Adds a look-up."""
-        slot = self._slot(call, _LINE, name, observed_at)
-        self.lookups.append(LineAsked(slot, call, number, record, implied))
+        slot = self._slot(piece, _LINE)
+        self.lookups.append(LineAsked(slot, piece[0], number, record, implied))
 
-    def report(
-        self, call: int, name: str, observed_at: float, form: Form, confidence: float, method: float, platform: float
-    ) -> int:
+    def report(self, piece: Piece, form: Form, confidence: float, method: float, platform: float) -> int:
         """Adds a report; its slot. A confidence of NaN was not stated."""
-        slot = self._slot(call, _DEVICE, name, observed_at)
+        slot = self._slot(piece, _DEVICE)
         self.reports += _REPORT(slot, *form, confidence, method, platform)
         return slot
 
-    def cell(self, call: int, name: str, observed_at: float, part: str, serving: int, measured: Measured) -> int:
+    def cell(self, piece: Piece, part: str, serving: int, measured: Measured) -> int:
         """Adds a cell of a scan; its row, which the scan's other cells name as `serving` when it is that one."""
-        first = part == SERVING or (serving < 0 and part == _FIRST_NEIGHBOUR)
+        call, name, observed_at = piece
         slot = len(self.names)
         self.names.append(name)
         self.parts.append(part)
+        neighbour = part != SERVING
+        first = not neighbour or (serving < 0 and part == _FIRST_NEIGHBOUR)
         self.slots += _SLOT(call, _CELL, observed_at, 0.0, first)
         row = len(self.cells) // _CELL_BYTES
-        self.cells += _CELL_ROW(slot, part != SERVING, serving, *measured)
+        self.cells += _CELL_ROW(slot, neighbour, serving, *measured)
         return row
 
-    def no_cell(self, call: int, name: str, observed_at: float) -> None:
+    def no_cell(self, piece: Piece) -> None:
         """Adds a scan without cells."""
-        self._slot(call, _CELL, name, observed_at, _NO_POSITION)
+        self._slot(piece, _CELL, _NO_POSITION)
         what = "the scan lists no cell; send at least the serving one"
-        self.warnings.append((call, Warning(WarningCode.UNUSABLE_EVIDENCE, what, name, "cell_scan")))
+        self.warnings.append((piece[0], Warning(WarningCode.UNUSABLE_EVIDENCE, what, piece[1], "cell_scan")))
 
-    def _slot(self, call: int, kind: int, name: str, observed_at: float, reason: int = 0) -> int:
+    def _slot(self, piece: Piece, kind: int, reason: int = 0) -> int:
+        call, name, observed_at = piece
         number = len(self.names)
         self.names.append(name)
         self.parts.append("")
         self.slots += _SLOT(call, kind, observed_at, reason, 1.0)
         return number
 
-    def _scan(self, call: int, name: str, observed_at: float, scan: CellScan) -> None:
+    def _scan(self, piece: Piece, scan: CellScan) -> None:
         serving = -1
         if scan.serving is not None:
-            serving = self.cell(call, name, observed_at, SERVING, -1, _measured(scan.serving))
+            serving = self.cell(piece, SERVING, -1, _measured(scan.serving))
         for i, neighbour in enumerate(scan.neighbours):
-            self.cell(call, name, observed_at, _neighbour_part(i), serving, _measured(neighbour))
+            self.cell(piece, _neighbour_part(i), serving, _measured(neighbour))
         if scan.serving is None and not scan.neighbours:
-            self.no_cell(call, name, observed_at)
+            self.no_cell(piece)
 
-    def _report(self, call: int, name: str, observed_at: float, report: DeviceReport) -> None:
+    def _report(self, piece: Piece, report: DeviceReport) -> None:
         shape = report.shape
         if shape is None and report.raw is not None:  # a message that could not be read
-            self._slot(call, _DEVICE, name, observed_at, _INVALID)
+            self._slot(piece, _DEVICE, _INVALID)
             return
-        form = self._form(shape)
-        slot = self.report(call, name, observed_at, form, report.confidence or NAN, report.method, report.platform)
+        slot = self.report(piece, self._form(shape), report.confidence or NAN, report.method, report.platform)
         if report.altitude_m is not None or isinstance(shape, Sphere | Ellipsoid | Prism):
             self._height(slot, report, shape, report.confidence or UNSTATED_CONFIDENCE)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from locsvc import model
 from locsvc.errors import InvalidInput
 from locsvc.formats import ranges
-from locsvc.resolver.filling import NEIGHBOURS, Form, TableBuilder, code_of
+from locsvc.resolver.filling import NEIGHBOURS, Form, Piece, TableBuilder, code_of
 from locsvc.resolver.raw import opened
 from locsvc.resolver.table import FORM_ELLIPSE, FORM_POINT, SERVING
 from locsvc.rpc.convert.calls import (
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAN = math.nan
-
-# Where a piece belongs: number of its call in the table, its name, when it was observed (Unix seconds, NaN unknown).
-_At = tuple[int, str, float]
 
 # Methods of the classes: asking an object for one first looks for a field of its name.
 _call_has = call_pb2.Call.HasField
@@ -107,57 +104,57 @@ def _put(message: call_pb2.Call, table: TableBuilder) -> None:
         raise _ByModel
     asked_line = False
     names: set[str] = set()
-    for j, piece in enumerate(evidence, 1):
-        name = piece.evidence_id
-        if name in names or len(name) > _MAX_NAME or len(piece.provider) > _MAX_NAME:
+    for j, said in enumerate(evidence, 1):
+        name = said.evidence_id
+        if name in names or len(name) > _MAX_NAME or len(said.provider) > _MAX_NAME:
             raise _ByModel
         if name:
             names.add(name)
-        observed_at = read_time(piece.observed_at, out, "") if _piece_has(piece, "observed_at") else NAN
-        at = (call, name or f"evidence-{j}", observed_at)
-        kind = _piece_kind(piece, "kind")
+        observed_at = read_time(said.observed_at, out, "") if _piece_has(said, "observed_at") else NAN
+        piece = (call, name or f"evidence-{j}", observed_at)
+        kind = _piece_kind(said, "kind")
         if kind == "cell_scan":
-            _put_scan(piece.cell_scan, table, at)
+            _put_scan(said.cell_scan, table, piece)
         elif kind == "device_report":
-            if not _put_report(piece.device_report, table, at, out):
-                table.piece(*at, _content(piece, out), calling_number)
+            if not _put_report(said.device_report, table, piece, out):
+                table.piece(piece, _content(said, out), calling_number)
         elif kind == "line_lookup":
             asked_line = True
-            if not _put_lookup(piece.line_lookup, table, at, calling_number):
-                table.piece(*at, _content(piece, out), calling_number)
+            if not _put_lookup(said.line_lookup, table, piece, calling_number):
+                table.piece(piece, _content(said, out), calling_number)
         else:
-            table.piece(*at, None, calling_number)
+            table.piece(piece, None, calling_number)
     if not asked_line:
         table.close(call, calling_number)
     if out:
         raise _ByModel
 
 
-def _content(piece: call_pb2.Evidence, out: Violations) -> model.EvidenceContent | None:
+def _content(message: call_pb2.Evidence, out: Violations) -> model.EvidenceContent | None:
     """What an unusual piece says; of a message of the field that is known with the whole call only."""
-    if piece.device_report.HasField("raw"):
+    if message.device_report.HasField("raw"):
         raise _ByModel
-    content = read_evidence(piece, out, "").content
+    content = read_evidence(message, out, "").content
     if out:  # the table takes nothing that is out of its range
         raise _ByModel
     return content
 
 
-def _put_scan(scan: call_pb2.CellScan, table: TableBuilder, at: _At) -> None:
+def _put_scan(scan: call_pb2.CellScan, table: TableBuilder, piece: Piece) -> None:
     """Adds a scan, cell by cell."""
     neighbours = scan.neighbours
     if len(neighbours) > ranges.MAX_NEIGHBOURS:
         raise _ByModel
     serving = -1
     if _scan_has(scan, "serving"):
-        serving = _put_cell(scan.serving, table, at, SERVING, -1)
+        serving = _put_cell(scan.serving, table, piece, SERVING, -1)
     elif not neighbours:
-        table.no_cell(*at)
+        table.no_cell(piece)
     for part, neighbour in zip(NEIGHBOURS, neighbours, strict=False):
-        _put_cell(neighbour, table, at, part, serving)
+        _put_cell(neighbour, table, piece, part, serving)
 
 
-def _put_cell(message: call_pb2.CellMeasurement, table: TableBuilder, at: _At, part: str, serving: int) -> int:
+def _put_cell(message: call_pb2.CellMeasurement, table: TableBuilder, piece: Piece, part: str, serving: int) -> int:
     """Adds a cell; its row in the table."""
     radio, mcc, mnc, area, cell, pci, arfcn, timing_advance, signal_dbm, quality_db = _cell_fields(message)
     most_area, most_cell, most_pci, most_timing_advance = _MOST.get(radio, _NOTHING)
@@ -185,7 +182,7 @@ def _put_cell(message: call_pb2.CellMeasurement, table: TableBuilder, at: _At, p
         signal_dbm if signal_dbm or _cell_has(message, "signal_dbm") else NAN,
         quality_db if quality_db or _cell_has(message, "quality_db") else NAN,
     )
-    return table.cell(*at, part, serving, measured)
+    return table.cell(piece, part, serving, measured)
 
 
 # Codes are few: what a text means is kept.
@@ -205,16 +202,16 @@ def _network(text: str) -> int:
     return code_of(text)
 
 
-def _put_lookup(lookup: call_pb2.LineLookup, table: TableBuilder, at: _At, calling_number: str) -> bool:
+def _put_lookup(lookup: call_pb2.LineLookup, table: TableBuilder, piece: Piece, calling_number: str) -> bool:
     """Whether the look-up is in the table now: it is not when it holds more than a number."""
     number = lookup.number
     if len(number) > ranges.MAX_DIALLED or _lookup_has(lookup, "record"):
         return False
-    table.line(*at, number or calling_number)
+    table.line(piece, number or calling_number)
     return True
 
 
-def _put_report(report: call_pb2.DeviceReport, table: TableBuilder, at: _At, out: Violations) -> bool:
+def _put_report(report: call_pb2.DeviceReport, table: TableBuilder, piece: Piece, out: Violations) -> bool:
     """Whether the report is in the table now: it is not when it holds something unusual."""
     form = _form(report.shape, out)
     method, platform = report.method, report.platform
@@ -227,7 +224,7 @@ def _put_report(report: call_pb2.DeviceReport, table: TableBuilder, at: _At, out
         if _report_has(report, "confidence"):
             return False
         confidence = NAN
-    table.report(*at, form, confidence, method, platform)
+    table.report(piece, form, confidence, method, platform)
     return True
 
 
@@ -236,14 +233,17 @@ def _form(shape: geometry_pb2.Shape, out: Violations) -> Form | None:
     kind = _shape_kind(shape, "kind")
     if kind == "circle":
         circle = shape.circle
+        lat, lng = read_degrees(circle.center, out)
         radius_m = circle.radius_m
         check_length(radius_m, "radius_m", out)
-        return (FORM_ELLIPSE, *read_degrees(circle.center, out), radius_m, radius_m, 0.0, 0.0)
+        return (FORM_ELLIPSE, lat, lng, radius_m, radius_m, 0.0, 0.0)
     if kind == "ellipse":
         ellipse = shape.ellipse
-        axes = (ellipse.semi_major_m, ellipse.semi_minor_m, ellipse.orientation_deg)
-        check_half_axes(*axes, out)
-        return (FORM_ELLIPSE, *read_degrees(ellipse.center, out), *axes, 0.0)
+        lat, lng = read_degrees(ellipse.center, out)
+        major_m, minor_m, orientation_deg = ellipse.semi_major_m, ellipse.semi_minor_m, ellipse.orientation_deg
+        check_half_axes(major_m, minor_m, orientation_deg, out)
+        return (FORM_ELLIPSE, lat, lng, major_m, minor_m, orientation_deg, 0.0)
     if kind == "point":
-        return (FORM_POINT, *read_degrees(shape.point.center, out), 0.0, 0.0, 0.0, 0.0)
+        lat, lng = read_degrees(shape.point.center, out)
+        return (FORM_POINT, lat, lng, 0.0, 0.0, 0.0, 0.0)
     return None
