@@ -44,7 +44,9 @@ class Server:
         self.start()
 
     def start(self) -> None:
-        options = ["--port", str(self.port), "--json", "--drain-s", "0", "--data", str(self.data)]
+        # No revision of the deadline between those that are waited for, however slow the machine.
+        options = ["--port", str(self.port), "--json", "--drain-s", "0", "--deadline-s", "600"]
+        options += ["--data", str(self.data)]
         self.process = subprocess.Popen(
             [*PROGRAM, "serve", *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENVIRONMENT
         )

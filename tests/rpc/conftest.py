@@ -111,8 +111,8 @@ def journal(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def live(start: Start, imported_town: Path, journal: Path) -> Running:
-    """A server of the town with a journal."""
-    return await start(ServerSettings(data=imported_town, journal=str(journal)))
+    """A server of the town with a journal; no deadline makes a revision of its own, however slow the machine."""
+    return await start(ServerSettings(data=imported_town, journal=str(journal), deadline_s=600.0))
 
 
 @pytest.fixture

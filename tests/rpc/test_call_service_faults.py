@@ -103,7 +103,7 @@ async def test_a_watcher_that_does_not_read_holds_up_nobody(live: Running, calle
 
 
 async def test_without_datasets_it_answers_from_what_is_said(start: Start, journal: Path) -> None:
-    caller = Caller((await start(ServerSettings(journal=str(journal)))).channel)
+    caller = Caller((await start(ServerSettings(journal=str(journal), deadline_s=600.0))).channel)
     cell = call_pb2.Evidence(evidence_id="cell")
     cell.cell_scan.serving.CopyFrom(
         call_pb2.CellMeasurement(radio=call_pb2.RADIO_LTE, mcc="001", mnc="01", area=1101, cell=1049859)
@@ -266,7 +266,7 @@ async def test_evidence_to_one_server_wakes_watchers_of_another(
 async def test_a_stream_ends_at_the_drain_with_where_to_go_on_and_goes_on_elsewhere(
     start: Start, journal: Path
 ) -> None:
-    settings = ServerSettings(journal=str(journal))
+    settings = ServerSettings(journal=str(journal), deadline_s=600.0)
     first, second = await start(settings), await start(settings)
     caller, other = Caller(first.channel), Caller(second.channel)
     await caller.add(fix("a"), call_id="c-1")
@@ -284,7 +284,7 @@ async def test_a_stream_ends_at_the_drain_with_where_to_go_on_and_goes_on_elsewh
 
 
 async def test_a_call_is_read_back_after_a_restart(start: Start, journal: Path) -> None:
-    settings = ServerSettings(journal=str(journal))
+    settings = ServerSettings(journal=str(journal), deadline_s=600.0)
     first = await start(settings)
     caller = Caller(first.channel)
     await caller.add(fix("a"), call_id="c-1", number=NUMBER)
