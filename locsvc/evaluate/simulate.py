@@ -19,7 +19,6 @@ from locsvc.fusion.claims import (
     LineClaims,
     Made,
     PolygonClaims,
-    gather,
     of_bands,
     of_ellipses,
     of_lines,
@@ -44,6 +43,7 @@ from locsvc.fusion.densities import (
     Densities,
     Family,
 )
+from locsvc.fusion.gathering import gather
 from locsvc.fusion.grid import locate
 from locsvc.fusion.region import CompactCells, answer, compact
 from locsvc.geo import destination, distance_m

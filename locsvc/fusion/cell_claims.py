@@ -18,6 +18,7 @@ from locsvc.fusion.claims import (
     movement_of,
     put_disc,
     put_gaussian,
+    side_by_side,
     typical_movement_m,
 )
 from locsvc.fusion.densities import (
@@ -140,10 +141,24 @@ def of_cells(claims: CellClaims, p: Parameters) -> Made:
     n = len(claims.call)
     component, piece = np.zeros((3 * n, len(COMPONENT_COLUMNS))), np.empty(3 * n, np.int64)
     share, scale = np.empty(n), np.empty(n)
-    spread_m = np.full(n, np.nan) if claims.spread_m is None else claims.spread_m
-    columns = (claims.range_m, claims.samples, claims.azimuth_deg, claims.timing_advance, claims.age_s, spread_m)
-    kinds = np.stack((claims.step, claims.radio, claims.neighbour.astype(np.int64)))
-    count = _put_cells(np.stack(columns), kinds, _shapes(p), movement_of(p), component, piece, share, scale)
+    spread_m = np.full(n, np.nan) if claims.spread_m is None else side_by_side(claims.spread_m)
+    count = _put_cells(
+        side_by_side(claims.range_m),
+        side_by_side(claims.samples),
+        side_by_side(claims.azimuth_deg),
+        side_by_side(claims.timing_advance),
+        side_by_side(claims.age_s),
+        spread_m,
+        np.ascontiguousarray(claims.step),
+        np.ascontiguousarray(claims.radio),
+        np.ascontiguousarray(claims.neighbour),
+        _shapes(p),
+        movement_of(p),
+        component,
+        piece,
+        share,
+        scale,
+    )
     if claims.learned is None:
         return made_of(claims, share, scale, piece[:count], component[:count])
     h = claims.learned
@@ -200,7 +215,7 @@ def _is_single(step: int) -> bool:
 
 
 @inlined
-def _cell_range_m(range_m: float, samples: float, step: int, radio: int, neighbour: int, s: _Shapes) -> float:
+def _cell_range_m(range_m: float, samples: float, step: int, radio: int, neighbour: np.bool_, s: _Shapes) -> float:
     """Range of a cell, metres: as stated or the radio's default, grown where samples are few, in the step's measure."""
     single, stated = _is_single(step), not math.isnan(range_m)
     reach = range_m if stated else s.default_range_m[radio]
@@ -214,8 +229,15 @@ def _cell_range_m(range_m: float, samples: float, step: int, radio: int, neighbo
 
 @compiled
 def _put_cells(
-    columns: Floats,
-    kinds: Ints,
+    range_m: Floats,
+    samples_seen: Floats,
+    azimuth_deg: Floats,
+    timing_advance: Floats,
+    age_s: Floats,
+    spread_m: Floats,
+    steps: Ints,
+    radios: Ints,
+    neighbours: Bools,
     s: _Shapes,
     t: Movement,
     component: Floats,
@@ -223,26 +245,22 @@ def _put_cells(
     share: Floats,
     scale_m: Floats,
 ) -> int:
-    """Writes the components of cells; their number.
-
-    `columns` (6, n): range, samples, azimuth, timing advance, age, spread; `kinds` (3, n): step, radio, neighbour.
-    """
+    """Writes the components of cells; their number."""
     count = 0
-    for i in range(kinds.shape[1]):
-        step, radio, neighbour = kinds[0, i], kinds[1, i], kinds[2, i]
-        azimuth, age = columns[2, i], columns[4, i]
-        samples = columns[1, i] if columns[1, i] > 0 else s.unknown_samples
-        reach = _cell_range_m(columns[0, i], samples, step, radio, neighbour, s)
+    for i in range(len(steps)):
+        step, radio, azimuth, age = steps[i], radios[i], azimuth_deg[i], age_s[i]
+        samples = samples_seen[i] if samples_seen[i] > 0 else s.unknown_samples
+        reach = _cell_range_m(range_m[i], samples, step, radio, neighbours[i], s)
         moved = typical_movement_m(age, t)
-        delay = columns[3, i] * s.timing_step_m[radio]
+        delay = timing_advance[i] * s.timing_step_m[radio]
         # A delay beyond what the radio can serve is a wrong reading, not a place.
         timed = step <= _PHYSICAL_IDENTITY and delay <= s.longest_range_m[radio] * 1.1
         extent = reach
         row = component[count]
         piece[count] = i
-        if not math.isnan(columns[5, i]):
-            extent = 2.0 * columns[5, i]
-            _put_cloud(component, count, columns[5, i], moved, s)
+        if not math.isnan(spread_m[i]):
+            extent = 2.0 * spread_m[i]
+            _put_cloud(component, count, spread_m[i], moved, s)
             count += 1
             piece[count] = i
         elif timed:

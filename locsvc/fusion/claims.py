@@ -1,7 +1,7 @@
 """From what sources claim to densities: one maker for each kind of evidence, on arrays.
 
 A claim is a row of numbers without a model object behind it, so that a table's columns can be claims as they are. Each
-maker turns the claims of one kind, of all calls, into pieces and components; `gather` puts all of them in order.
+maker turns the claims of one kind, of all calls, into pieces and components; `gathering` puts all of them in order.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from locsvc.fusion.densities import (
     VARIANCE_E,
     VARIANCE_N,
     WEIGHT,
-    Densities,
     Family,
 )
 from locsvc.fusion.parameters import LINE_KINDS, DeviceColumns
@@ -46,8 +45,8 @@ if TYPE_CHECKING:
 
 _MAST, _CAMPUS = LINE_KINDS.index("mast"), LINE_KINDS.index("campus")
 _GAUSSIAN, _RING, _POLYGON, _HISTOGRAM = (float(f) for f in Family)
-_NO_CORNERS = np.zeros((0, 2))
-_NO_BINS = (np.zeros(0, np.int64), np.zeros(0))
+NO_CORNERS = np.zeros((0, 2))
+NO_BINS = (np.zeros(0, np.int64), np.zeros(0))
 # Half of the way from a place to a quarter round the globe: what is wider says nothing more.
 MOST_SIGMA_M = 5e6
 
@@ -165,6 +164,11 @@ class _Widths(NamedTuple):
     pivot_m: float
 
 
+def side_by_side(column: Floats) -> Floats:
+    """The column (n,) as float64 whose numbers lie side by side: kernels are compiled for these."""
+    return np.ascontiguousarray(column, np.float64)
+
+
 def movement_of(p: Parameters) -> Movement:
     """How callers move, for kernels."""
     return Movement(*(p.time[name] for name in Movement._fields))
@@ -180,8 +184,8 @@ def made_of(
     scale_m: Floats,
     piece: Ints,
     component: Floats,
-    corner_m: Floats = _NO_CORNERS,
-    bins: tuple[Ints, Floats] = _NO_BINS,
+    corner_m: Floats = NO_CORNERS,
+    bins: tuple[Ints, Floats] = NO_BINS,
 ) -> Made:
     """Pieces and components of claims, one piece each."""
     return Made(
@@ -243,8 +247,19 @@ def of_ellipses(claims: EllipseClaims, p: Parameters) -> Made:
     n = len(claims.call)
     component, piece = np.zeros((6 * n, len(COMPONENT_COLUMNS))), np.empty(6 * n, np.int64)
     share, scale = np.empty(n), np.empty(n)
-    sigmas = np.stack((claims.sigma_major_m, claims.sigma_minor_m, claims.orientation_deg, claims.age_s))
-    count = _put_ellipses(sigmas, claims.kind, _widths(p), movement_of(p), component, piece, share, scale)
+    count = _put_ellipses(
+        side_by_side(claims.sigma_major_m),
+        side_by_side(claims.sigma_minor_m),
+        side_by_side(claims.orientation_deg),
+        side_by_side(claims.age_s),
+        np.ascontiguousarray(claims.kind),
+        _widths(p),
+        movement_of(p),
+        component,
+        piece,
+        share,
+        scale,
+    )
     return made_of(claims, share, scale, piece[:count], component[:count])
 
 
@@ -261,7 +276,10 @@ def _grown_share(share: float, log_odds: float) -> float:
 
 @compiled
 def _put_ellipses(
-    sigmas: Floats,
+    sigma_major_m: Floats,
+    sigma_minor_m: Floats,
+    axis_deg: Floats,
+    age_s: Floats,
     kind: Ints,
     w: _Widths,
     t: Movement,
@@ -270,13 +288,13 @@ def _put_ellipses(
     share: Floats,
     scale_m: Floats,
 ) -> int:
-    """Writes the components of ellipses (4, n): half axes of one sigma, orientation, age; their number."""
+    """Writes the components of ellipses, half axes of one sigma; their number."""
     count = 0
     vehicle_weight = 1.0 - t.still_weight - t.walking_weight
     d = w.device
     for i in range(len(kind)):
         k = kind[i]
-        major, minor, axis, age = sigmas[0, i], sigmas[1, i], sigmas[2, i], sigmas[3, i]
+        major, minor, axis, age = sigma_major_m[i], sigma_minor_m[i], axis_deg[i], age_s[i]
         known = not math.isnan(major)
         if not known:
             # The wide radius assumed for an unknown one is meant at 95 %: 2.4477 sigma.
@@ -371,21 +389,54 @@ def of_polygons(claims: PolygonClaims, p: Parameters) -> Made:
     return made_of(claims, share, scale, np.arange(n), component, corner)
 
 
+class _LineWidths(NamedTuple):
+    """Widths of lines by placement and kind (LINE_KINDS), and what is the same for all."""
+
+    placement_sigma_m: Floats
+    outlier_share: Floats
+    outlier_scale_m: Floats
+    campus_sigma_m: float
+    mast_range_m: float
+    least_sigma_m: float
+    soft_share: float
+
+
 def of_lines(claims: LineClaims, p: Parameters) -> Made:
     """Records' places, by class of service and placement. Lines do not move: they do not age."""
-    sigma = np.where(np.isnan(claims.sigma_m), p.placement_sigma_m[claims.placement], claims.sigma_m)
-    campus = claims.kind == _CAMPUS
-    sigma = np.where(campus, np.hypot(sigma, p.line_limits["campus_sigma_m"]), sigma)
-    sigma = np.clip(sigma, p.device_limits["least_sigma_m"], MOST_SIGMA_M)
     n = len(claims.call)
     component = np.zeros((n, len(COMPONENT_COLUMNS)))
-    component[:, WEIGHT], component[:, HALF_OPENING] = 1.0, 180.0
-    component[:, VARIANCE_E] = component[:, VARIANCE_N] = sigma**2
-    mast = (claims.kind == _MAST) & np.isnan(claims.sigma_m)
-    _put_discs(component, mast, np.full(n, p.line_limits["mast_range_m"]), p.cell_shape["aggregate_soft_share"])
-    share = p.line_outlier_share[claims.kind]
-    scale = np.maximum(p.line_outlier_scale_m[claims.kind], 3 * sigma)
+    share, scale = np.empty((2, n))
+    widths = _LineWidths(
+        p.placement_sigma_m,
+        p.line_outlier_share,
+        p.line_outlier_scale_m,
+        p.line_limits["campus_sigma_m"],
+        p.line_limits["mast_range_m"],
+        p.device_limits["least_sigma_m"],
+        p.cell_shape["aggregate_soft_share"],
+    )
+    kind, placement = np.ascontiguousarray(claims.kind), np.ascontiguousarray(claims.placement)
+    _put_lines(kind, placement, side_by_side(claims.sigma_m), widths, component, share, scale)
     return made_of(claims, share, scale, np.arange(n), component)
+
+
+@compiled
+def _put_lines(
+    kind: Ints, placement: Ints, sigma_m: Floats, w: _LineWidths, component: Floats, share: Floats, scale_m: Floats
+) -> None:
+    """Writes the components of lines, one each."""
+    for i in range(len(kind)):
+        told = not math.isnan(sigma_m[i])
+        sigma = sigma_m[i] if told else w.placement_sigma_m[placement[i]]
+        if kind[i] == _CAMPUS:
+            sigma = math.hypot(sigma, w.campus_sigma_m)
+        sigma = min(max(sigma, w.least_sigma_m), MOST_SIGMA_M)
+        if kind[i] == _MAST and not told:
+            put_disc(component[i], w.mast_range_m, w.mast_range_m * w.soft_share / 2.0)
+        else:
+            put_gaussian(component[i], 1.0, sigma, sigma, 0.0, 0.0)
+        share[i] = w.outlier_share[kind[i]]
+        scale_m[i] = max(w.outlier_scale_m[kind[i]], 3.0 * sigma)
 
 
 def of_plans(claims: PlanClaims, p: Parameters) -> Made:
@@ -395,52 +446,3 @@ def of_plans(claims: PlanClaims, p: Parameters) -> Made:
     _put_discs(component, np.ones(n, bool), claims.radius_m, p.cell_shape["aggregate_soft_share"])
     share = np.full(n, p.line_limits["plan_outlier_share"])
     return made_of(claims, share, claims.radius_m, np.arange(n), component)
-
-
-def gather(made: list[Made]) -> tuple[Densities, Ints]:
-    """All pieces by call and place, and which each is: `order` of the piece, (k,) int64.
-
-    Raises
-    ------
-    ValueError
-        There is no piece at all.
-    """
-    made = [m for m in made if len(m.call)]
-    pieces = np.concatenate(
-        [
-            np.stack((m.order, m.exponent, m.outlier_scale_m, m.outlier_share, m.longitude_deg, m.latitude_deg, m.call))
-            for m in made
-        ],
-        axis=1,
-    )
-    # By what they say, not by when they came: sums of the same pieces have the same bits in any order.
-    sorting = np.lexsort(tuple(pieces))
-    place = np.empty(len(sorting), np.int64)
-    place[sorting] = np.arange(len(sorting))
-    piece, component = [], []
-    first_piece = first_corner = first_bin = 0
-    for m in made:
-        piece.append(place[m.piece + first_piece])
-        # A maker makes polygons or histograms, and components without rows don't read where theirs would begin.
-        if len(m.corner_m) or len(m.bin):
-            m.component[:, FIRST_ROW] += first_corner if len(m.corner_m) else first_bin
-        component.append(m.component)
-        first_piece += len(m.call)
-        first_corner, first_bin = first_corner + len(m.corner_m), first_bin + len(m.bin)
-    pieces = pieces[:, sorting]
-    of_component = np.concatenate(piece)
-    rows = np.argsort(of_component, kind="stable")
-    densities = Densities(
-        pieces[6].astype(np.int64),
-        pieces[5],
-        pieces[4],
-        pieces[3],
-        pieces[2],
-        pieces[1],
-        of_component[rows],
-        np.concatenate(component)[rows],
-        np.concatenate([m.corner_m for m in made]),
-        np.concatenate([m.bin for m in made]),
-        np.concatenate([m.held for m in made]),
-    )
-    return densities, pieces[0].astype(np.int64)

@@ -15,7 +15,7 @@ import numpy as np
 from locsvc.compiled import compiled, inlined, log32
 from locsvc.fusion.components import Tables, add_gaussian, add_histogram, add_shape
 from locsvc.fusion.densities import FAMILY, HEXAGON_VARIANCE, Densities, Family, narrowness_m2, support_m
-from locsvc.geo import ECCENTRICITY_SQUARED, SEMI_MAJOR_AXIS_M, unit_vectors
+from locsvc.geo import ECCENTRICITY_SQUARED, SEMI_MAJOR_AXIS_M
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -79,17 +79,33 @@ SHARE, SCALE_M, EXPONENT, SUPPORT_M, NARROWNESS_M2, LOG_REFERENCE, HEIGHT = rang
 def pieces_of(densities: Densities, calls: int) -> Pieces:
     """The evidence of all calls, made ready for kernels; every call must have at least one piece."""
     d = densities
-    center = unit_vectors(d.latitude_deg, d.longitude_deg)
-    anchor, first_piece = np.empty((calls, 3)), np.empty(calls + 1, np.int64)
+    center, anchor, first_piece = np.empty((len(d.call), 3)), np.empty((calls, 3)), np.empty(calls + 1, np.int64)
     piece, first_component = np.empty((len(d.call), 7)), np.empty(len(d.call) + 1, np.int64)
-    piece[:, SHARE], piece[:, SCALE_M], piece[:, EXPONENT] = d.outlier_share, d.outlier_scale_m, d.exponent
     pieces = Pieces(center, anchor, first_piece, first_component, piece, d.component, Tables(d.corner_m, d.bin, d.held))
-    _make_ready(pieces, d.call, d.piece)
+    _make_ready(
+        pieces,
+        d.call,
+        d.piece,
+        np.ascontiguousarray(d.latitude_deg),
+        np.ascontiguousarray(d.longitude_deg),
+        np.ascontiguousarray(d.outlier_share),
+        np.ascontiguousarray(d.outlier_scale_m),
+        np.ascontiguousarray(d.exponent),
+    )
     return pieces
 
 
 @compiled
-def _make_ready(p: Pieces, call_of_piece: Ints, piece_of_component: Ints) -> None:
+def _make_ready(
+    p: Pieces,
+    call_of_piece: Ints,
+    piece_of_component: Ints,
+    latitude_deg: Floats,
+    longitude_deg: Floats,
+    share: Floats,
+    scale_m: Floats,
+    exponent: Floats,
+) -> None:
     """Fills what `pieces_of` leaves open."""
     components, pieces = len(piece_of_component), len(call_of_piece)
     for c in range(components):
@@ -104,6 +120,10 @@ def _make_ready(p: Pieces, call_of_piece: Ints, piece_of_component: Ints) -> Non
     p.first_component[pieces] = components
     least = 0
     for k in range(pieces):
+        lat, lng = math.radians(latitude_deg[k]), math.radians(longitude_deg[k])
+        across = math.cos(lat)
+        p.center[k, 0], p.center[k, 1], p.center[k, 2] = across * math.cos(lng), across * math.sin(lng), math.sin(lat)
+        p.piece[k, SHARE], p.piece[k, SCALE_M], p.piece[k, EXPONENT] = share[k], scale_m[k], exponent[k]
         # Near the peak of the narrowest component; any constant would do, this one keeps float32 logs small.
         height = (1.0 - p.piece[k, SHARE]) / (2.0 * math.pi * max(p.piece[k, NARROWNESS_M2], 1.0))
         p.piece[k, HEIGHT], p.piece[k, LOG_REFERENCE] = height, math.log(height)

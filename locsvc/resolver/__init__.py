@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from locsvc.fusion.claims import gather
+from locsvc.compiled import compiled
 from locsvc.fusion.fuse import Fused, Fusing
+from locsvc.fusion.gathering import gather
 from locsvc.fusion.parameters import Parameters
-from locsvc.geo import distance_m
 from locsvc.model import Call, EvidenceKind, LocationEstimate, Trace, WarningCode
 from locsvc.reference.calibration import read_calibration
 from locsvc.resolver.altitude import altitude_of
@@ -21,13 +21,13 @@ from locsvc.resolver.answered import Answered, Located, estimates_of
 from locsvc.resolver.cells import claim_cells
 from locsvc.resolver.core_version import core_version
 from locsvc.resolver.devices import claim_reports
-from locsvc.resolver.explain import Stands, Verdicts, explained
+from locsvc.resolver.explain import Told, Verdicts, explained
 from locsvc.resolver.filling import TableBuilder
 from locsvc.resolver.lines import claim_lines
 from locsvc.resolver.outlines import trace_of
 from locsvc.resolver.raw import opened
 from locsvc.resolver.slots import Notes, Slots, slots_of, times_of
-from locsvc.resolver.surroundings import area_shares, nearest_addresses
+from locsvc.resolver.surroundings import addresses_of, area_shares, look_around
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,29 +144,30 @@ class Begun:
         made = self._claim()
         _warn_of_stale(table, self._slots, self._notes, resolver.parameters.time["stale_s"])
         self._row_of_call = np.full(len(confidences), -1)
+        self._located = self._row_of_call[:0]
         self._fusing: Fusing | None = None
+        self._core: Fused | None = None
         if made:
             densities, self._slot_of_piece = gather(made)
-            # Calls without a place are left out of the arrays.
-            located = np.unique(densities.call)
-            self._row_of_call[located] = np.arange(len(located))
-            densities.call = self._row_of_call[densities.call]
-            densities.exponent = _of_whole_weight(densities.exponent, densities.call)
-            self._located = located
-            self._fusing = Fusing(densities, len(located), confidences[located])
+            located = _number_calls(densities.call, densities.exponent, self._row_of_call)
+            self._located = np.flatnonzero(self._row_of_call >= 0)
+            self._fusing = Fusing(densities, located, confidences[self._located])
 
     def fuse(self) -> None:
-        """Finds posterior, region and agreement of all calls: one kernel."""
+        """Finds posterior, region and agreement of all calls, and what lies there: nearly all of it is kernels."""
         if self._fusing is not None:
             self._fusing.run()
+            self._core = self._fusing.result()
+            self._around = look_around(self._resolver.reference, self._core.posterior, self._core.answers)
 
     def end(self) -> Answered:
         """The answers, explained, with what lies at them."""
-        notes, slots = self._notes, self._slots
-        core = None if self._fusing is None else self._fusing.result()
+        if self._core is None:
+            self.fuse()
+        notes, slots, core = self._notes, self._slots, self._core
         calls = len(self._confidences)
         stale_s = self._resolver.parameters.time["stale_s"]
-        verdicts = explained(slots, self._stands(core), stale_s, notes)
+        verdicts = explained(slots, self._told(core), calls, stale_s, notes)
         located = None if core is None else self._surrounded(core)
         self._warn_of_shortfalls(core)
         return Answered(
@@ -187,9 +188,9 @@ class Begun:
 
     def _warn_of_shortfalls(self, core: Fused | None) -> None:
         """Tells of calls without a place, and of regions that hold less than was asked for."""
-        nowhere = self._row_of_call < 0
-        for i in np.flatnonzero(nowhere).tolist():
-            self._notes.warn(i, WarningCode.NO_EVIDENCE, "no piece of evidence says where the caller is")
+        if len(self._located) < len(self._row_of_call):
+            for i in np.flatnonzero(self._row_of_call < 0).tolist():
+                self._notes.warn(i, WarningCode.NO_EVIDENCE, "no piece of evidence says where the caller is")
         if core is None:
             return
         short = core.answers.region_mass < self._confidences[self._located] - 1e-9
@@ -208,17 +209,25 @@ class Begun:
         lines = claim_lines(table.lookups, has_place.tolist(), slots, reference, notes, parameters)
         return [*reported.made, *cells, *lines]
 
-    def _stands(self, core: Fused | None) -> Stands:
-        """How the pieces stand to the answers."""
-        several = np.zeros(len(self._confidences), bool)
+    def _told(self, core: Fused | None) -> Told:
+        """What the core said, for the verdicts."""
         if core is None:
-            none = np.zeros(0)
-            return Stands(none.astype(np.int64), none, none, none, none, several)
-        d, answers = core.posterior.densities, core.answers
-        several[self._located] = np.diff(answers.modes.starts) > 0
-        away = distance_m(d.latitude_deg, d.longitude_deg, answers.latitude_deg[d.call], answers.longitude_deg[d.call])
-        agreement = core.agreement
-        return Stands(self._slot_of_piece, 1 - d.outlier_share, agreement.agreement, agreement.share, away, several)
+            none, nothing = np.zeros(0, np.int64), np.zeros(0)
+            return Told(none, nothing, nothing, none, none, none, nothing, nothing, nothing, nothing, nothing)
+        d, answers, agreement = core.posterior.densities, core.answers, core.agreement
+        return Told(
+            self._located,
+            answers.latitude_deg,
+            answers.longitude_deg,
+            answers.modes.starts,
+            self._slot_of_piece,
+            d.call,
+            d.latitude_deg,
+            d.longitude_deg,
+            d.outlier_share,
+            agreement.agreement,
+            agreement.share,
+        )
 
     def _surrounded(self, core: Fused) -> Located:
         """What the core said, with address and areas there."""
@@ -227,8 +236,8 @@ class Begun:
             core.posterior,
             core.answers,
             self._slot_of_piece,
-            nearest_addresses(reference, core.answers),
-            area_shares(reference, core.posterior, core.answers),
+            addresses_of(reference, self._around),
+            area_shares(reference, self._around, core.answers),
             core.region,
         )
 
@@ -243,6 +252,8 @@ def calls_table(calls: Sequence[Call]) -> EvidenceTable:
 
 def _warn_of_stale(table: EvidenceTable, slots: Slots, notes: Notes, stale_s: float) -> None:
     """Tells of evidence that is much older than the newest; once a piece, never of a line, which does not move."""
+    if not len(slots.age_s) or slots.age_s.max() <= stale_s:
+        return
     stale = (slots.age_s > stale_s) & (table.slots[:, 4] > 0) & (slots.kind != EvidenceKind.LINE_LOOKUP)
     for s in np.flatnonzero(stale).tolist():
         notes.warn(
@@ -268,15 +279,31 @@ def _altitudes(table: EvidenceTable, slots: Slots, verdicts: Verdicts, confidenc
     return result
 
 
-def _of_whole_weight(exponent: Floats, call: Ints) -> Floats:
-    """Exponents (k,) float64, scaled up to sum to 1 in calls (ascending) where they sum to less.
+@compiled
+def _number_calls(call: Ints, exponent: Floats, row_of_call: Ints) -> int:
+    """Numbers the calls that have pieces, `call` (k,) ascending, in its place; how many they are.
 
-    A log-linear pool of less than one whole piece is no density: its tails fall too slowly to be summed. A neighbour
-    alone, say, counts in full: there is nothing that it repeats.
+    Calls without a piece are left out of the core's arrays: a call's row in them goes to `row_of_call` (calls,).
+    Exponents (k,) are scaled up to sum to 1 in calls where they sum to less: a log-linear pool of less than one whole
+    piece is no density, its tails fall too slowly to be summed. A neighbour alone, say, counts in full: there is
+    nothing that it repeats.
 
-    >>> _of_whole_weight(np.array([1.0, 0.3, 0.3]), np.array([0, 0, 1])).tolist()
-    [1.0, 0.3, 1.0]
+    >>> call, exponent, row_of_call = np.array([1, 1, 3]), np.array([1.0, 0.3, 0.3]), np.full(4, -1)
+    >>> _number_calls(call, exponent, row_of_call)
+    2
+    >>> call.tolist(), exponent.tolist(), row_of_call.tolist()
+    ([0, 0, 1], [1.0, 0.3, 1.0], [-1, 0, -1, 1])
     """
-    starts = np.flatnonzero(np.append(True, call[1:] != call[:-1]))
-    whole = np.add.reduceat(exponent, starts)
-    return exponent * np.maximum(1.0, 1.0 / whole)[call]
+    rows = first = 0
+    while first < len(call):
+        end, whole = first, 0.0
+        while end < len(call) and call[end] == call[first]:
+            whole += exponent[end]
+            end += 1
+        row_of_call[call[first]] = rows
+        for k in range(first, end):
+            exponent[k] *= max(1.0, 1.0 / whole)
+            call[k] = rows
+        first = end
+        rows += 1
+    return rows

@@ -7,34 +7,42 @@ the best step that knows it.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from locsvc.compiled import compiled
 from locsvc.fusion.cell_claims import CellClaims, of_cells
-from locsvc.fusion.claims import Made
 from locsvc.model import CellFallback, Radio, Reason, WarningCode
-from locsvc.reference.cells import CellPlaces, CellQueries, CellStore
+from locsvc.reference.cells import CellQueries, CellStore, open_places
+from locsvc.reference.cells.finding import AZIMUTH, DEGREES_EAST, DEGREES_NORTH, METRES
 from locsvc.resolver.learned import Measured, blend, of_claims, whole_scans
 from locsvc.resolver.table import CELL_COLUMNS, SLOT_COLUMNS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from locsvc.fusion.claims import Made
     from locsvc.fusion.parameters import Parameters
+    from locsvc.reference.cells import OpenPlaces
     from locsvc.reference.store import Reference
     from locsvc.resolver.devices import Reported
     from locsvc.resolver.learned import Blended, WholeScans
     from locsvc.resolver.slots import Notes, Slots
     from locsvc.resolver.table import EvidenceTable
 
+    Bools = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
 # Steps after this one name something wider than the cell itself.
-_LAST_KNOWN_STEP = CellFallback.CENTROID
+_LAST_KNOWN_STEP = int(CellFallback.CENTROID)
+_BY_CHANNEL, _LTE = int(CellFallback.PHYSICAL_IDENTITY), int(Radio.LTE)
 # A neighbour that is known no better than by its area says nothing that the serving cell does not.
 _LAST_NEIGHBOUR_STEP = CellFallback.SITE
+# Stands in for the step of a neighbour until its serving cell has been placed.
+_KEPT_BACK = -1
 _STEP_WORDS = {
     CellFallback.PHYSICAL_IDENTITY: "a cell with its channel and physical identity nearby was taken",
     CellFallback.SITE: "other cells of its site were taken",
@@ -53,43 +61,99 @@ def _store_without_cells() -> CellStore:
     return CellStore.open(())
 
 
+class _Cells(NamedTuple):
+    """Cells of calls, (n,): rows of the table, their columns, and what is asked of the dataset.
+
+    `serving` is the place among them of the scan's serving cell, -1 for none.
+    """
+
+    rows: Floats
+    slot: Ints
+    call: Ints
+    serving: Ints
+    neighbour: Bools
+    queries: CellQueries
+
+    def take(self, at: Ints) -> _Cells:
+        """Some of them, ascending; a serving cell that is not among them is none."""
+        among = np.full(len(self.slot) + 1, -1)
+        among[at] = np.arange(len(at))
+        return _Cells(
+            self.rows[at],
+            self.slot[at],
+            self.call[at],
+            among[self.serving[at]],
+            self.neighbour[at],
+            self.queries.take(at),
+        )
+
+
 def claim_cells(
     table: EvidenceTable, reported: Reported, slots: Slots, reference: Reference, notes: Notes, parameters: Parameters
 ) -> list[Made]:
     """Densities of all cells of all calls: whole scans, then servings in one look-up, neighbours in another."""
     if not len(table.cells):
         return []
-    rows = table.cells
-    slot = rows[:, 0].astype(np.int64)
-    neighbour, serving = rows[:, _NEIGHBOUR] > 0, rows[:, _SERVING].astype(np.int64)
-    _inherit_network(rows, serving)
-    _set_repeated_aside(rows, slot, ~neighbour, slots)
-    call = slots.call[slot]
-    near = np.stack((reported.latitude_deg[call], reported.longitude_deg[call]))
-    store = reference.cells or _store_without_cells()
+    cells, repeated = _cells_of(table.cells, reported, slots)
+    if repeated:
+        _set_repeated_aside(cells, slots)
     whole = None
+    asked = slots.reason[cells.slot] != Reason.DUPLICATE if repeated else np.ones(len(cells.slot), bool)
     if reference.coverage is not None:
-        begins = table.slots[slot, _FIRST_OF_PIECE] > 0
-        whole = whole_scans(_queries(rows, near), _measured(rows), begins, slots, reference.coverage, parameters)
-    free = np.ones(len(rows), bool) if whole is None else ~whole.member
-    asked = np.flatnonzero(free & (slots.reason[slot] != Reason.DUPLICATE))
-    # Most cells are known by their own identity: one look-up for all of them.
-    queries = _queries(rows[asked], near[:, asked])
-    places = store.place(queries, last=CellFallback.CENTROID)
-    _place_others(places, rows[asked], near[:, asked], _among(serving[asked], asked, len(rows)), store)
+        begins = table.slots[cells.slot, _FIRST_OF_PIECE] > 0
+        whole = whole_scans(cells.queries, _measured(cells.rows), begins, slots, reference.coverage, parameters)
+        asked &= ~whole.member
+    if not asked.all():
+        cells = cells.take(np.flatnonzero(asked))
+    found = _places_of(cells, reference.cells or _store_without_cells())
     blended = None
     if reference.coverage is not None:
-        age = slots.age_s[slot[asked]]
-        blended = blend(places, queries, _measured(rows[asked]), age, reference.coverage, parameters)
-    slots.fallback[slot[asked]] = places.step
-    _note(rows[asked], slot[asked], places, slots, reference, notes)
+        age, measured = slots.age_s[cells.slot], _measured(cells.rows)
+        blended = blend(found.places(), cells.queries, measured, age, reference.coverage, parameters)
     made = [] if whole is None or not len(whole.slot) else [_made_whole(whole, slots, parameters)]
-    placed = np.flatnonzero(places.step > 0)
-    if len(placed):
-        at = asked[placed]
-        slots.placed[slot[at]] = True
-        made.append(_made(rows[at], slot[at], placed, places, blended, slots, parameters))
+    claims, odd = _claims_of(cells, found, blended, slots, parameters)
+    if odd is not None:
+        _note(cells, odd, found, slots, reference, notes)
+    if len(claims.call):
+        made.append(of_cells(claims, parameters))
     return made
+
+
+def _cells_of(rows: Floats, reported: Reported, slots: Slots) -> tuple[_Cells, bool]:
+    """The cells of a table, and whether some call has several serving ones."""
+    n = len(rows)
+    slot, call, serving = np.empty((3, n), np.int64)
+    words, near = np.empty((3, n), np.int32), np.empty((2, n))
+    network = np.empty(n, np.int8), np.empty(n, np.int16), np.empty(n, np.int16)
+    queries = CellQueries(*network, words[0], np.empty(n, np.int64), words[1], words[2], near[0], near[1])
+    cells = _Cells(rows, slot, call, serving, np.empty(n, bool), queries)
+    return cells, _read(cells, slots.call, reported.latitude_deg, reported.longitude_deg)
+
+
+@compiled
+def _read(cells: _Cells, call_of_slot: Ints, latitude_of_call: Floats, longitude_of_call: Floats) -> bool:
+    """Fills the columns of cells from their rows (CELL_COLUMNS); whether some call has several serving ones.
+
+    Neighbours are named within the serving cell's network where they leave it out: in the rows, too.
+    """
+    rows, q = cells.rows, cells.queries
+    repeated, last = False, -1
+    for i in range(len(rows)):
+        slot, serving, neighbour = int(rows[i, 0]), int(rows[i, _SERVING]), rows[i, _NEIGHBOUR] > 0.0
+        call = call_of_slot[slot]
+        cells.slot[i], cells.call[i], cells.serving[i], cells.neighbour[i] = slot, call, serving, neighbour
+        if serving >= 0 and rows[i, _MCC] < 0.0:
+            if rows[i, _RADIO] == 0.0:
+                rows[i, _RADIO] = rows[serving, _RADIO]
+            rows[i, _MCC], rows[i, _MNC] = rows[serving, _MCC], rows[serving, _MNC]
+        q.radio[i], q.mcc[i], q.mnc[i] = int(rows[i, _RADIO]), int(rows[i, _MCC]), int(rows[i, _MNC])
+        q.area[i], q.cell[i] = int(rows[i, _AREA]), int(rows[i, _CELL])
+        q.pci[i], q.arfcn[i] = int(rows[i, _PCI]), int(rows[i, _ARFCN])
+        q.near_latitude_deg[i], q.near_longitude_deg[i] = latitude_of_call[call], longitude_of_call[call]
+        if not neighbour:
+            repeated = repeated or call == last
+            last = call
+    return repeated
 
 
 def _measured(rows: Floats) -> Measured:
@@ -98,49 +162,57 @@ def _measured(rows: Floats) -> Measured:
     return Measured(rows[:, 0].astype(np.int64), serving, rows[:, _SIGNAL], rows[:, _QUALITY], rows[:, _ADVANCE])
 
 
-def _among(serving: Ints, asked: Ints, count: int) -> Ints:
-    """Where the serving cells (n,), rows of `count`, stand among those `asked`; -1 for none."""
-    if len(asked) == count:
-        return serving
-    place = np.full(count + 1, -1)
-    place[asked] = np.arange(len(asked))
-    result: Ints = place[serving]
-    return result
+def _places_of(cells: _Cells, store: CellStore) -> OpenPlaces:
+    """What the dataset knows of the cells' places."""
+    found = open_places(len(cells.slot))
+    # Most cells are known by their own identity: one look-up for all of them.
+    store.fill(cells.queries, found, last=CellFallback.CENTROID)
+    servings, neighbours = _keep_neighbours_back(cells.neighbour, found.step)
+    if servings:
+        store.fill(cells.queries, found, first=CellFallback.PHYSICAL_IDENTITY)
+    if neighbours:
+        near = cells.queries.near_latitude_deg, cells.queries.near_longitude_deg
+        _look_near_servings(cells.serving, *found, *near)
+        store.fill(cells.queries, found, first=CellFallback.PHYSICAL_IDENTITY, last=_LAST_NEIGHBOUR_STEP)
+    return found
 
 
-def _place_others(places: CellPlaces, rows: Floats, near: Floats, serving: Ints, store: CellStore) -> None:
-    """Places the cells that are not known by their own identity: servings first, neighbours near them; in place."""
-    neighbour = rows[:, _NEIGHBOUR] > 0
-    for chosen, last in ((~neighbour, CellFallback.COUNTRY), (neighbour, _LAST_NEIGHBOUR_STEP)):
-        at = np.flatnonzero(chosen & (places.step == 0))
-        if not len(at):
+@compiled
+def _keep_neighbours_back(neighbour: Bools, step: npt.NDArray[np.int8]) -> tuple[int, int]:
+    """Closes the places (n,) of neighbours that are open; how many servings and how many neighbours were."""
+    servings = neighbours = 0
+    for i in range(len(step)):
+        if step[i] == 0 and neighbour[i]:
+            neighbours += 1
+            step[i] = _KEPT_BACK
+        elif step[i] == 0:
+            servings += 1
+    return servings, neighbours
+
+
+@compiled
+def _look_near_servings(
+    serving: Ints,
+    step: npt.NDArray[np.int8],
+    numbers: Floats,
+    _samples: Ints,
+    near_latitude_deg: Floats,
+    near_longitude_deg: Floats,
+) -> None:
+    """Opens what was kept back again, to be looked for near the serving cell's own place where that is known."""
+    for i in range(len(step)):
+        if step[i] != _KEPT_BACK:
             continue
-        if last == _LAST_NEIGHBOUR_STEP:
-            # Neighbours are looked for near the serving cell's own place.
-            known = (serving >= 0) & (places.step[serving] > 0) & (places.step[serving] <= CellFallback.SITE)
-            own = np.stack((places.latitude_deg[serving], places.longitude_deg[serving]))
-            near = np.where(known, own, near)
-        more = store.place(_queries(rows[at], near[:, at]), last=last)
-        for name in CellPlaces.__dataclass_fields__:
-            getattr(places, name)[at] = getattr(more, name)
+        step[i] = 0
+        s = serving[i]
+        if s >= 0 and 0 < step[s] <= _LAST_NEIGHBOUR_STEP:
+            near_latitude_deg[i], near_longitude_deg[i] = numbers[DEGREES_NORTH, s], numbers[DEGREES_EAST, s]
 
 
-def _inherit_network(rows: Floats, serving: Ints) -> None:
-    """Neighbours are named within the serving cell's network where they leave it out; in place."""
-    left_out = np.flatnonzero((serving >= 0) & (rows[:, _MCC] < 0))
-    if len(left_out):
-        source = serving[left_out]
-        radio = rows[left_out, _RADIO]
-        rows[left_out, _RADIO] = np.where(radio == 0, rows[source, _RADIO], radio)
-        rows[left_out, _MCC], rows[left_out, _MNC] = rows[source, _MCC], rows[source, _MNC]
-
-
-def _set_repeated_aside(rows: Floats, slot: Ints, is_serving: npt.NDArray[np.bool_], slots: Slots) -> None:
+def _set_repeated_aside(cells: _Cells, slots: Slots) -> None:
     """The same serving cell scanned again says nothing new: the newest scan of it stays."""
-    at = np.flatnonzero(is_serving)
-    call = slots.call[slot[at]]
-    if len(at) < 2 or not (call[1:] == call[:-1]).any():
-        return
+    at = np.flatnonzero(~cells.neighbour)
+    rows, slot, call = cells.rows, cells.slot, cells.call[at]
     identity = np.nan_to_num(rows[at][:, _RADIO:_SIGNAL], nan=-1.0)
     keys = (*identity.T, call)
     order = np.lexsort((slot[at], slots.age_s[slot[at]], *keys))
@@ -151,28 +223,12 @@ def _set_repeated_aside(rows: Floats, slot: Ints, is_serving: npt.NDArray[np.boo
     slots.reason[slot[at[order[same]]]] = Reason.DUPLICATE
 
 
-def _queries(rows: Floats, near: Floats) -> CellQueries:
-    return CellQueries(
-        radio=rows[:, _RADIO].astype(np.int8),
-        mcc=rows[:, _MCC].astype(np.int16),
-        mnc=rows[:, _MNC].astype(np.int16),
-        area=rows[:, _AREA].astype(np.int32),
-        cell=rows[:, _CELL].astype(np.int64),
-        pci=rows[:, _PCI].astype(np.int32),
-        arfcn=rows[:, _ARFCN].astype(np.int32),
-        near_latitude_deg=near[0].copy(),
-        near_longitude_deg=near[1].copy(),
-    )
-
-
-def _note(rows: Floats, slot: Ints, places: CellPlaces, slots: Slots, reference: Reference, notes: Notes) -> None:
+def _note(cells: _Cells, odd: Bools, places: OpenPlaces, slots: Slots, reference: Reference, notes: Notes) -> None:
     """Notes cells that something wider answered for, and those of which nothing is known."""
-    by_channel = (places.step == CellFallback.PHYSICAL_IDENTITY) & (rows[:, _CELL] < 0)
-    odd = ((places.step == 0) | (places.step > _LAST_KNOWN_STEP)) & ~by_channel
     loaded = reference.cells is not None or reference.coverage is not None
     code = WarningCode.UNKNOWN_CELL if loaded else WarningCode.DEGRADED_DATASET
     for i in np.flatnonzero(odd).tolist():
-        s, step = int(slot[i]), CellFallback(int(places.step[i]))
+        s, step = int(cells.slot[i]), CellFallback(int(places.step[i]))
         if step:
             slots.reason[s] = Reason.UNKNOWN_CELL
             what = "the serving cell is not in the cell dataset" if loaded else "no cell dataset is loaded"
@@ -184,7 +240,7 @@ def _note(rows: Floats, slot: Ints, places: CellPlaces, slots: Slots, reference:
                 if loaded
                 else "no cell dataset is loaded; import one with 'locsvc import cells'"
             )
-        if rows[i, _NEIGHBOUR] == 0:
+        if not cells.neighbour[i]:
             notes.warn(int(slots.call[s]), code, what, slots.names[s], "cell_scan.serving")
 
 
@@ -212,33 +268,76 @@ def _made_whole(whole: WholeScans, slots: Slots, parameters: Parameters) -> Made
     return of_cells(claims, parameters)
 
 
-def _made(
-    rows: Floats,
-    slot: Ints,
-    at: Ints,
-    places: CellPlaces,
-    blended: Blended | None,
-    slots: Slots,
-    parameters: Parameters,
-) -> Made:
-    """Densities of the cells (rows) that have a place, which are `at` among the places."""
-    neighbour = rows[:, _NEIGHBOUR] > 0
-    radio = rows[:, _RADIO].astype(np.int64)
-    claims = CellClaims(
-        slots.call[slot],
-        slot,
-        places.latitude_deg[at],
-        places.longitude_deg[at],
-        slots.age_s[slot],
-        np.where(neighbour, parameters.dependence["neighbour_exponent"], 1.0),
-        places.step[at].astype(np.int64),
-        places.range_m[at],
-        places.samples[at].astype(np.float64),
-        places.azimuth_deg[at],
-        np.where(neighbour, np.nan, rows[:, _ADVANCE]),
-        np.where(radio == 0, int(Radio.LTE), radio),
-        neighbour,
-        None if blended is None else of_claims(blended.learned, at),
-        None if blended is None else blended.spread_m[at],
+def _claims_of(
+    cells: _Cells, found: OpenPlaces, blended: Blended | None, slots: Slots, parameters: Parameters
+) -> tuple[CellClaims, Bools | None]:
+    """The claims of the cells that have a place, and which cells something is to be told of (None: of none)."""
+    n = len(cells.slot)
+    call, slot, step, radio, at = np.empty((5, n), np.int64)
+    lat, lng, age, exponent, reach, samples, azimuth, advance = np.empty((8, n))
+    neighbour, odd = np.empty((2, n), bool)
+    claimed = _Claimed(
+        call, slot, lat, lng, age, exponent, step, reach, samples, azimuth, advance, radio, neighbour, at
     )
-    return of_cells(claims, parameters)
+    further = parameters.dependence["neighbour_exponent"]
+    k, told = _describe(cells, found, slots.age_s, further, slots.fallback, slots.placed, claimed, odd)
+    claims = CellClaims(*(cast("Any", column)[:k] for column in claimed[:-1]))
+    if blended is not None:
+        claims.learned, claims.spread_m = of_claims(blended.learned, at[:k]), blended.spread_m[at[:k]]
+    return claims, odd if told else None
+
+
+class _Claimed(NamedTuple):
+    """Columns of `CellClaims`, and `at`, which of the cells each is of."""
+
+    call: Ints
+    order: Ints
+    latitude_deg: Floats
+    longitude_deg: Floats
+    age_s: Floats
+    exponent: Floats
+    step: Ints
+    range_m: Floats
+    samples: Floats
+    azimuth_deg: Floats
+    timing_advance: Floats
+    radio: Ints
+    neighbour: Bools
+    at: Ints
+
+
+@compiled
+def _describe(
+    cells: _Cells,
+    found: OpenPlaces,
+    age_of_slot: Floats,
+    neighbour_exponent: float,
+    fallback: Ints,
+    placed: Bools,
+    out: _Claimed,
+    odd: Bools,
+) -> tuple[int, int]:
+    """Fills the columns of claims from the cells that have a place; how many they are, and how many are odd.
+
+    Steps and that there is a place are noted in the slots. Odd are cells that are not known or by something wider, but
+    for those without an identity that were found by their channel.
+    """
+    k = told = 0
+    for i in range(len(cells.slot)):
+        slot, step, neighbour, radio = cells.slot[i], found.step[i], cells.neighbour[i], cells.queries.radio[i]
+        odd[i] = step == 0 or step > _LAST_KNOWN_STEP
+        if step == _BY_CHANNEL and cells.queries.cell[i] < 0:
+            odd[i] = False
+        told += odd[i]
+        fallback[slot] = step
+        if step == 0:
+            continue
+        placed[slot] = True
+        out.call[k], out.order[k], out.step[k], out.at[k] = cells.call[i], slot, step, i
+        out.latitude_deg[k], out.longitude_deg[k] = found.numbers[DEGREES_NORTH, i], found.numbers[DEGREES_EAST, i]
+        out.age_s[k], out.exponent[k] = age_of_slot[slot], neighbour_exponent if neighbour else 1.0
+        out.range_m[k], out.azimuth_deg[k] = found.numbers[METRES, i], found.numbers[AZIMUTH, i]
+        out.samples[k], out.timing_advance[k] = found.samples[i], math.nan if neighbour else cells.rows[i, _ADVANCE]
+        out.radio[k], out.neighbour[k] = radio if radio != 0 else _LTE, neighbour
+        k += 1
+    return k, told

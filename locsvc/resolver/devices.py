@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from locsvc.compiled import compiled
 from locsvc.fusion.claims import BandClaims, EllipseClaims, Made, PolygonClaims, of_bands, of_ellipses, of_polygons
 from locsvc.fusion.parameters import device_kind
 from locsvc.geo import NULL_DEG
@@ -29,12 +31,13 @@ if TYPE_CHECKING:
 SAME_FIX_DEG = 1e-5
 # What an older circle loses to a newer one with its centre: as much as somebody walks meanwhile (time.walking_m_s).
 WALKING_M_S = 1.2
+_CELL, _NOT_TOLD = int(PositioningMethod.CELL), int(PositioningMethod.UNSPECIFIED)
+_DEPENDENT, _UNKNOWN_METHOD = int(Reason.DEPENDENT), int(Reason.UNKNOWN_METHOD)
 # An arc band that opens this wide is a ring.
 WHOLE_CIRCLE_DEG = 359.0
 
 
-@dataclass(slots=True)
-class _Fixes:
+class _Fixes(NamedTuple):
     """Reports that say a place, (n,)."""
 
     slot: Ints
@@ -54,7 +57,7 @@ class _Fixes:
 
     def take(self, at: npt.NDArray[np.intp] | Bools) -> _Fixes:
         """Some of them."""
-        return _Fixes(*(getattr(self, name)[at] for name in self.__dataclass_fields__))
+        return _Fixes(*(cast("Any", column)[at] for column in self))
 
 
 @dataclass(slots=True)
@@ -72,40 +75,37 @@ def claim_reports(table: EvidenceTable, slots: Slots, notes: Notes, parameters: 
     near = np.full((2, calls), np.nan)
     if not len(table.reports):
         return Reported([], near[0], near[1])
-    fixes = _usable(table, slots, notes)
+    fixes, repeated = _usable(table, slots, near, notes)
     if not len(fixes.slot):
         return Reported([], near[0], near[1])
+    again = np.zeros(len(fixes.slot), bool)
+    if repeated:
+        newest = np.lexsort((fixes.longitude_deg, fixes.latitude_deg, fixes.age_s, fixes.call))[::-1]
+        # The first of each call is written last.
+        near[:, fixes.call[newest]] = fixes.latitude_deg[newest], fixes.longitude_deg[newest]
+        fixes, again = _counted_once(fixes, slots, notes)
     has_cells = np.zeros(calls, bool)
     has_cells[slots.call[table.cells[:, 0].astype(np.int64)]] = True
-    repeated = len(fixes.call) > 1 and bool((fixes.call[1:] == fixes.call[:-1]).any())
-    newest = np.lexsort((fixes.longitude_deg, fixes.latitude_deg, fixes.age_s, fixes.call)) if repeated else ...
-    at = fixes.call[newest]
-    # The first of each call is written last.
-    near[0, at[::-1]], near[1, at[::-1]] = fixes.latitude_deg[newest][::-1], fixes.longitude_deg[newest][::-1]
-    exponent = np.ones(len(fixes.slot))
-    derived = has_cells[fixes.call] & (fixes.method == PositioningMethod.CELL)
-    if repeated:
-        fixes, again = _counted_once(fixes, slots, notes)
-        derived = has_cells[fixes.call] & (fixes.method == PositioningMethod.CELL)
-        exponent = np.where(again, parameters.dependence["same_method_exponent"], 1.0)
-        _because(fixes.slot[again], Reason.DEPENDENT, slots)
-    exponent = np.where(derived, np.minimum(exponent, parameters.dependence["derived_exponent"]), exponent)
-    _because(fixes.slot[derived], Reason.DEPENDENT, slots)
-    slots.placed[fixes.slot] = True
-    pooled = fixes.slot[fixes.method == PositioningMethod.UNSPECIFIED]
-    _because(pooled, Reason.UNKNOWN_METHOD, slots)
+    exponent, p = np.empty(len(fixes.slot)), parameters.dependence
+    further, derived = p["same_method_exponent"], p["derived_exponent"]
+    _weigh(fixes, again, has_cells, further, derived, exponent, slots.reason, slots.placed)
     return Reported(_made(fixes, exponent, table.corners, parameters), near[0], near[1])
 
 
-def _usable(table: EvidenceTable, slots: Slots, notes: Notes) -> _Fixes:
-    """The reports that say a place; the others, and those without a size, are told."""
-    r = table.reports.T
-    slot, form = r[0].astype(np.int64), r[1].astype(np.int64)
-    lat, lng = r[2], r[3]
-    place = (form != FORM_NONE) & (np.maximum(np.abs(lat), np.abs(lng)) >= NULL_DEG)
-    without_size = form == FORM_POINT
-    without_size |= (form == FORM_ELLIPSE) & ((r[4] <= 0) | (r[5] <= 0))
-    without_size |= (form == FORM_BAND) & (r[5] <= 0)
+def _usable(table: EvidenceTable, slots: Slots, near: Floats, notes: Notes) -> tuple[_Fixes, bool]:
+    """The reports that say a place, and whether some call has several of them.
+
+    Those that say none, or no size, are told. The place of a call's one report goes to `near` (2, calls).
+    """
+    n = len(table.reports)
+    slot, call, form, method, platform = np.empty((5, n), np.int64)
+    lat, lng, first, second, third, fourth, confidence, age_s = np.empty((8, n))
+    size = first, second, third, fourth
+    place = np.empty(n, bool)
+    fixes = _Fixes(slot, call, form, lat, lng, *size, confidence, method, platform, age_s, np.empty(n, bool))
+    odd, repeated = _read(np.ascontiguousarray(table.reports), slots.call, slots.age_s, fixes, place, near)
+    if not odd:
+        return fixes, repeated
     for i in np.flatnonzero(~place).tolist():
         s = int(slot[i])
         slots.reason[s] = Reason.NO_POSITION
@@ -116,7 +116,7 @@ def _usable(table: EvidenceTable, slots: Slots, notes: Notes) -> _Fixes:
             slots.names[s],
             "device_report.shape",
         )
-    for i in np.flatnonzero(place & without_size).tolist():
+    for i in np.flatnonzero(place & fixes.without_size).tolist():
         s = int(slot[i])
         slots.reason[s] = Reason.UNKNOWN_UNCERTAINTY
         notes.warn(
@@ -126,11 +126,66 @@ def _usable(table: EvidenceTable, slots: Slots, notes: Notes) -> _Fixes:
             slots.names[s],
             "device_report.shape",
         )
-    every = _Fixes(
-        slot, slots.call[slot], form, lat, lng, r[4], r[5], r[6], r[7], r[8], r[9].astype(np.int64),
-        r[10].astype(np.int64), slots.age_s[slot], without_size,
-    )  # fmt: skip
-    return every if place.all() else every.take(place)
+    return (fixes if place.all() else fixes.take(place)), repeated
+
+
+@compiled
+def _read(
+    rows: Floats, call_of_slot: Ints, age_of_slot: Floats, fixes: _Fixes, place: Bools, near: Floats
+) -> tuple[bool, bool]:
+    """Fills the columns of reports (REPORT_COLUMNS), which of them say a place (n,), and the last place of each call.
+
+    Returns whether any says no place or no size, and whether some call has several places.
+    """
+    odd = repeated = False
+    last = -1
+    for i in range(len(rows)):
+        slot, form, lat, lng = int(rows[i, 0]), int(rows[i, 1]), rows[i, 2], rows[i, 3]
+        call, first, second = call_of_slot[slot], rows[i, 4], rows[i, 5]
+        fixes.slot[i], fixes.call[i], fixes.form[i], fixes.age_s[i] = slot, call, form, age_of_slot[slot]
+        fixes.latitude_deg[i], fixes.longitude_deg[i] = lat, lng
+        fixes.first[i], fixes.second[i], fixes.third[i], fixes.fourth[i] = first, second, rows[i, 6], rows[i, 7]
+        fixes.confidence[i], fixes.method[i], fixes.platform[i] = rows[i, 8], int(rows[i, 9]), int(rows[i, 10])
+        fixes.without_size[i] = (
+            form == FORM_POINT
+            or (form == FORM_ELLIPSE and (first <= 0.0 or second <= 0.0))
+            or (form == FORM_BAND and second <= 0.0)
+        )
+        place[i] = form != FORM_NONE and not math.isnan(lat + lng) and (abs(lat) >= NULL_DEG or abs(lng) >= NULL_DEG)
+        odd = odd or not place[i] or fixes.without_size[i]
+        if place[i]:
+            repeated = repeated or call == last
+            near[0, call], near[1, call] = lat, lng
+            last = call
+    return odd, repeated
+
+
+@compiled
+def _weigh(
+    fixes: _Fixes,
+    again: Bools,
+    has_cells: Bools,
+    same_method_exponent: float,
+    derived_exponent: float,
+    exponent: Floats,
+    reason: Ints,
+    placed: Bools,
+) -> None:
+    """Fills the exponents of fixes (n,): what repeats a method or was derived from the call's cells counts less.
+
+    Notes that, and methods that are not told, in the slots' reasons where there is none, and that they have a place.
+    """
+    for i in range(len(fixes.slot)):
+        s, method = fixes.slot[i], fixes.method[i]
+        derived = has_cells[fixes.call[i]] and method == _CELL
+        exponent[i] = same_method_exponent if again[i] else 1.0
+        if derived:
+            exponent[i] = min(exponent[i], derived_exponent)
+        placed[s] = True
+        if reason[s] == 0 and (again[i] or derived):
+            reason[s] = _DEPENDENT
+        elif reason[s] == 0 and method == _NOT_TOLD:
+            reason[s] = _UNKNOWN_METHOD
 
 
 def _counted_once(fixes: _Fixes, slots: Slots, notes: Notes) -> tuple[_Fixes, Bools]:
@@ -187,35 +242,40 @@ def _first_of_equal(keys: tuple[npt.NDArray[np.generic], ...]) -> tuple[Bools, I
     return first != np.arange(n), first
 
 
-def _because(slot: Ints, reason: Reason, slots: Slots) -> None:
-    slots.reason[slot] = np.where(slots.reason[slot] == 0, int(reason), slots.reason[slot])
-
-
 def _made(fixes: _Fixes, exponent: Floats, corners: Floats, parameters: Parameters) -> list[Made]:
     """Densities by family."""
-    made = []
     ellipse = (fixes.form == FORM_ELLIPSE) | fixes.without_size
+    if ellipse.all():
+        return [_of_ellipses(fixes, exponent, corners, parameters)]
+    made = []
     for chosen, make in (
         (ellipse, _of_ellipses),
         ((fixes.form == FORM_BAND) & ~ellipse, _of_bands),
         ((fixes.form == FORM_POLYGON) & ~ellipse, _of_polygons),
     ):
-        if chosen.all():
-            made.append(make(fixes, exponent, corners, parameters))
-        elif chosen.any():
+        if chosen.any():
             made.append(make(fixes.take(chosen), exponent[chosen], corners, parameters))
     return made
 
 
 def _of_ellipses(f: _Fixes, exponent: Floats, _corners: Floats, parameters: Parameters) -> Made:
     kind = device_kind(f.method, f.platform)
-    confidence = np.where(np.isnan(f.confidence), parameters.device.unstated_confidence[kind], f.confidence)
-    k = np.sqrt(-2.0 * np.log1p(-confidence))
-    major = np.where(f.without_size, np.nan, f.first / k)
-    minor = np.where(f.without_size, np.nan, f.second / k)
-    axis = np.where(f.without_size, 0.0, f.third)
+    major, minor, axis = np.empty((3, len(kind)))
+    _measure(f, kind, parameters.device.unstated_confidence, major, minor, axis)
     common = (f.call, f.slot, f.latitude_deg, f.longitude_deg, f.age_s, exponent)
     return of_ellipses(EllipseClaims(*common, major, minor, axis, kind), parameters)
+
+
+@compiled
+def _measure(f: _Fixes, kind: Ints, unstated: Floats, major: Floats, minor: Floats, axis: Floats) -> None:
+    """Fills half axes of one sigma (NaN: not told) and orientation of ellipses, (n,)."""
+    for i in range(len(kind)):
+        stated = unstated[kind[i]] if math.isnan(f.confidence[i]) else f.confidence[i]
+        # As `units.sigmas_of_circle`.
+        sigmas = math.sqrt(-2.0 * math.log1p(-stated))
+        major[i] = math.nan if f.without_size[i] else f.first[i] / sigmas
+        minor[i] = math.nan if f.without_size[i] else f.second[i] / sigmas
+        axis[i] = 0.0 if f.without_size[i] else f.third[i]
 
 
 def _of_bands(f: _Fixes, exponent: Floats, _corners: Floats, parameters: Parameters) -> Made:

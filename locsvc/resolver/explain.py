@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.compiled import compiled
+from locsvc.compiled import compiled, inlined
+from locsvc.geo import ECCENTRICITY_SQUARED, SEMI_MAJOR_AXIS_M
 from locsvc.model import CellFallback, Disposition, EvidenceKind, Reason, WarningCode
 from locsvc.resolver.table import IMPLIED
 
@@ -87,38 +89,61 @@ class Verdicts:
     conflict: Bools
 
 
-class Stands(NamedTuple):
-    """How the pieces that were fused stand to the answer, (pieces,).
+class Told(NamedTuple):
+    """What the core said of the calls that have a place, (located,), and of the pieces that were fused, (pieces,).
 
-    `slot` of each; `trust`, probability that it is right before the others were heard, `agreement`, the same given
-    everything; `share`, its part in making the answer narrow; `distance_m` from the answer; `several_places` (calls,).
+    `call` of each answer, its place, and `mode_starts` (located + 1,) of its other places; of each piece its `slot`,
+    `row` of its answer, place, `outlier_share`, `agreement` (probability that it is right given everything) and `share`
+    in making the answer narrow.
     """
 
+    call: Ints
+    latitude_deg: Floats
+    longitude_deg: Floats
+    mode_starts: Ints
     slot: Ints
-    trust: Floats
+    row: Ints
+    piece_latitude_deg: Floats
+    piece_longitude_deg: Floats
+    outlier_share: Floats
     agreement: Floats
     share: Floats
-    distance_m: Floats
-    several_places: Bools
 
 
-def explained(slots: Slots, stands: Stands, stale_s: float, notes: Notes) -> Verdicts:
+def explained(slots: Slots, told: Told, calls: int, stale_s: float, notes: Notes) -> Verdicts:
     """What became of each slot; conflicts are warned of."""
     n = len(slots.call)
-    numbers = np.zeros((3, n))
-    reason, disposition = np.empty(n, np.int64), np.empty(n, np.int64)
-    conflict = np.zeros(n, bool)
-    numbers[0] = np.nan
-    _judge(slots.call, slots.reason, slots.age_s > stale_s, stands, numbers, reason, disposition, conflict)
-    _speak_for_others(slots.told_by, numbers, reason, disposition)
-    placed = ~np.isnan(numbers[0])
-    shown = placed | np.array([name != IMPLIED for name in slots.names], bool)
-    in_conflict = np.zeros(len(stands.several_places), bool)
-    if conflict.any():
-        in_conflict[slots.call[conflict]] = True
-        for s in np.flatnonzero(conflict).tolist():
+    disposition, reason = np.empty((2, n), np.int64)
+    distance_m, agreement, share = np.empty((3, n))
+    found = _Found(disposition, reason, distance_m, agreement, share, np.empty(n, bool), np.empty(n, bool))
+    in_conflict = np.zeros(calls, bool)
+    if _judge(_Slots(slots.call, slots.reason, slots.age_s, slots.told_by), told, stale_s, found, in_conflict):
+        for s in np.flatnonzero(found.conflict).tolist():
             _warn_of_conflict(notes, slots, s)
-    return Verdicts(disposition, reason, numbers[0], numbers[1], numbers[2], shown, in_conflict)
+    # A look-up that nobody asked for is shown where it said something.
+    shown = found.placed | np.array([name != IMPLIED for name in slots.names], bool)
+    return Verdicts(disposition, reason, distance_m, agreement, share, shown, in_conflict)
+
+
+class _Found(NamedTuple):
+    """What became of each slot, as in `Verdicts`, and whether it became a density, and is in conflict."""
+
+    disposition: Ints
+    reason: Ints
+    distance_m: Floats
+    agreement: Floats
+    share: Floats
+    placed: Bools
+    conflict: Bools
+
+
+class _Slots(NamedTuple):
+    """Columns of slots that the kernel reads."""
+
+    call: Ints
+    reason: Ints
+    age_s: Floats
+    told_by: Ints
 
 
 # As plain numbers, for the kernel.
@@ -134,50 +159,76 @@ _ASIDE, _DOWN, _USED = int(Disposition.SET_ASIDE), int(Disposition.DOWN_WEIGHTED
 
 
 @compiled
-def _judge(
-    call: Ints,
-    known: Ints,
-    stale: Bools,
-    stands: Stands,
-    numbers: Floats,
-    reason: Ints,
-    disposition: Ints,
-    conflict: Bools,
-) -> None:
-    """Fills distance, agreement and share (3, slots), reason and disposition of each slot, and which are in conflict.
+def _judge(slots: _Slots, told: Told, stale_s: float, found: _Found, in_conflict: Bools) -> int:
+    """Fills what became of each slot, and which calls are in conflict; how many slots are.
 
     Of the reasons the first that holds is told.
     """
-    for s in range(len(call)):
-        reason[s] = known[s] or _INVALID
-        disposition[s] = _ASIDE
-    for k in range(len(stands.slot)):
-        s = stands.slot[k]
-        trust, agreement, share = stands.trust[k], stands.agreement[k], stands.share[k]
-        numbers[0, s], numbers[1, s], numbers[2, s] = stands.distance_m[k], agreement, share
-        doubt = DOUBTED if stands.several_places[call[s]] else CONFLICT
-        conflict[s] = trust >= TRUSTED and agreement < doubt
-        if conflict[s] or agreement < CONFLICT * trust:
-            reason[s] = known[s] if known[s] == _NOMADIC else _CONFLICTS
-            disposition[s] = _ASIDE if agreement < SET_ASIDE else _DOWN
-        elif stale[s]:
-            reason[s], disposition[s] = _STALE, _DOWN
-        elif known[s] == _DEPENDENT or known[s] == _UNKNOWN_UNCERTAINTY or known[s] == _NOMADIC:
-            disposition[s] = _DOWN
+    conflicts = 0
+    for s in range(len(slots.call)):
+        found.reason[s], found.disposition[s] = slots.reason[s] or _INVALID, _ASIDE
+        found.distance_m[s], found.agreement[s], found.share[s] = math.nan, 0.0, 0.0
+        found.placed[s] = found.conflict[s] = False
+    for k in range(len(told.slot)):
+        s, row = told.slot[k], told.row[k]
+        known, agreement, share = slots.reason[s], told.agreement[k], told.share[k]
+        # What it was trusted with before the others were heard.
+        trust = 1.0 - told.outlier_share[k]
+        found.placed[s], found.agreement[s], found.share[s] = True, agreement, share
+        found.distance_m[s] = _distance_m(
+            told.piece_latitude_deg[k], told.piece_longitude_deg[k], told.latitude_deg[row], told.longitude_deg[row]
+        )
+        doubt = DOUBTED if told.mode_starts[row + 1] > told.mode_starts[row] else CONFLICT
+        if trust >= TRUSTED and agreement < doubt:
+            found.conflict[s] = in_conflict[told.call[row]] = True
+            conflicts += 1
+        if found.conflict[s] or agreement < CONFLICT * trust:
+            found.reason[s] = known if known == _NOMADIC else _CONFLICTS
+            found.disposition[s] = _ASIDE if agreement < SET_ASIDE else _DOWN
+        elif slots.age_s[s] > stale_s:
+            found.reason[s], found.disposition[s] = _STALE, _DOWN
+        elif known in (_DEPENDENT, _UNKNOWN_UNCERTAINTY, _NOMADIC):
+            found.disposition[s] = _DOWN
         else:
-            disposition[s] = _USED
-            if known[s] == 0 or (known[s] == _UNKNOWN_METHOD and share < UNINFORMATIVE_SHARE):
-                reason[s] = _UNINFORMATIVE if share < UNINFORMATIVE_SHARE else _AGREES
+            found.disposition[s] = _USED
+            if known == 0 or (known == _UNKNOWN_METHOD and share < UNINFORMATIVE_SHARE):
+                found.reason[s] = _UNINFORMATIVE if share < UNINFORMATIVE_SHARE else _AGREES
+    _speak_for_others(slots.told_by, found)
+    return conflicts
 
 
-def _speak_for_others(told_by: Ints, numbers: Floats, reason: Ints, disposition: Ints) -> None:
+@inlined
+def _speak_for_others(told_by: Ints, found: _Found) -> None:
     """What became of a scan became of each cell that went into it; its share is split among them; in place."""
-    others = np.flatnonzero(told_by != np.arange(len(told_by)))
-    if len(others):
-        source = told_by[others]
-        numbers[2] /= 1.0 + np.bincount(source, minlength=len(told_by))
-        numbers[:, others] = numbers[:, source]
-        reason[others], disposition[others] = reason[source], disposition[source]
+    others = np.zeros(len(told_by), np.int64)
+    for s in range(len(told_by)):
+        if told_by[s] != s:
+            others[told_by[s]] += 1
+    for s in range(len(told_by)):
+        found.share[s] /= 1.0 + others[s]
+    for s in range(len(told_by)):
+        t = told_by[s]
+        found.disposition[s], found.reason[s], found.placed[s] = found.disposition[t], found.reason[t], found.placed[t]
+        found.distance_m[s], found.agreement[s], found.share[s] = (
+            found.distance_m[t],
+            found.agreement[t],
+            found.share[t],
+        )
+
+
+@inlined
+def _distance_m(lat1_deg: float, lng1_deg: float, lat2_deg: float, lng2_deg: float) -> float:
+    """Distance between two places, metres, as `geo.distance_m`."""
+    lat1, lat2 = math.radians(lat1_deg), math.radians(lat2_deg)
+    north, east = math.sin((lat2 - lat1) / 2.0), math.sin(math.radians(lng2_deg - lng1_deg) / 2.0)
+    half_north, half_east = north * north, math.cos(lat1) * math.cos(lat2) * (east * east)
+    sine = math.sin((lat1 + lat2) / 2.0)
+    w2 = 1.0 - ECCENTRICITY_SQUARED * (sine * sine)
+    east_m = SEMI_MAJOR_AXIS_M / math.sqrt(w2)
+    north_m = east_m * (1.0 - ECCENTRICITY_SQUARED) / w2
+    whole = half_north + half_east
+    angle = 2.0 * math.asin(math.sqrt(min(1.0, whole)))
+    return angle * math.sqrt((half_north * north_m**2 + half_east * east_m**2) / max(whole, 1e-300))
 
 
 def explanations(slots: Slots, verdicts: Verdicts) -> list[str]:

@@ -159,7 +159,7 @@ def blend(
     at = np.flatnonzero(measured.serving)
     if not len(at):
         return blended
-    asked = type(queries)(*(getattr(queries, name)[at] for name in type(queries).__dataclass_fields__))
+    asked = queries.take(at)
     levels = measured.signal_dbm[at], measured.quality_db[at], measured.timing_advance[at]
     found = lone_cells(asked, *levels, age_s[at], store, parameters)
     tower = places.step[at]

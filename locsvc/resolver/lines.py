@@ -32,6 +32,8 @@ CONTRACT_ONLY = frozenset(
 )
 # Row of LINE_KINDS of each class of service (by value); -1 where the line may be anywhere.
 _KIND_OF_CLASS = [LINE_KIND_OF_CLASS.get(c, "voip") for c in sorted(ClassOfService)]
+# Columns of a line's claim that are whole numbers: call, slot, kind and placement.
+_WHOLE_NUMBERS = [0, 1, 4, 5]
 _FIXED_KIND = [-1 if kind in MOVING_KINDS else LINE_KINDS.index(kind) for kind in _KIND_OF_CLASS]
 
 
@@ -172,13 +174,19 @@ def _countries(
 def _line_claims(rows: list[tuple[float | None, ...]], slots: Slots) -> LineClaims:
     """The collected records as arrays; their slots have a place."""
     # None becomes NaN.
-    c = np.array(rows, dtype=np.float64).T
-    call, order, kind, placement = (c[i].astype(np.int64) for i in (0, 1, 4, 5))
+    c = np.array(rows, dtype=np.float64).T.copy()
+    call, order, kind, placement = c[_WHOLE_NUMBERS].astype(np.int64)
     slots.placed[order] = True
-    confidence = np.where(c[7] > 0, c[7], UNSTATED_LINE_CONFIDENCE)
-    # As `units.sigmas_of_circle`.
-    sigma = np.where(c[6] > 0, c[6] / np.sqrt(-2.0 * np.log1p(-confidence)), np.nan)
-    return LineClaims(call, order, c[2], c[3], np.zeros(len(call)), np.ones(len(call)), kind, placement, sigma)
+    sigma = c[6]
+    told = sigma > 0
+    if told.any():
+        confidence = np.where(c[7] > 0, c[7], UNSTATED_LINE_CONFIDENCE)
+        # As `units.sigmas_of_circle`.
+        sigma = np.where(told, sigma / np.sqrt(-2.0 * np.log1p(-confidence)), np.nan)
+    else:
+        sigma.fill(np.nan)
+    age_s, exponent = np.zeros(len(call)), np.ones(len(call))
+    return LineClaims(call, order, c[2], c[3], age_s, exponent, kind, placement, sigma)
 
 
 def _plan_claims(rows: list[tuple[float, ...]]) -> PlanClaims:

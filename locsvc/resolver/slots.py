@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from locsvc.compiled import compiled
 from locsvc.model import Warning, WarningCode
 
 if TYPE_CHECKING:
@@ -55,27 +57,48 @@ def times_of(table: EvidenceTable, as_of: Floats) -> Floats:
 
     `as_of` (calls,) where it is given, else the newest time that the call tells.
     """
-    newest = np.where(np.isnan(table.started_at), -np.inf, table.started_at)
-    observed = table.slots[:, 2]
-    told = ~np.isnan(observed)
-    np.maximum.at(newest, table.slots[told, 0].astype(np.int64), observed[told])
-    result: Floats = np.where(np.isnan(as_of), np.where(np.isneginf(newest), np.nan, newest), as_of)
-    return result
+    now = table.started_at.copy()
+    # A copy: kernels are compiled for arrays that may be written to.
+    _find_newest(np.ascontiguousarray(table.slots), np.array(as_of, np.float64), now)
+    return now
+
+
+@compiled
+def _find_newest(slots: Floats, as_of: Floats, now: Floats) -> None:
+    """Sets `now` (calls,), which starts as the calls' starts, to the newest time that each tells, or to `as_of`."""
+    for s in range(len(slots)):
+        call, observed_at = int(slots[s, 0]), slots[s, 2]
+        if not now[call] >= observed_at and not math.isnan(observed_at):
+            now[call] = observed_at
+    for call in range(len(now)):
+        if not math.isnan(as_of[call]):
+            now[call] = as_of[call]
 
 
 def slots_of(table: EvidenceTable, now: Floats) -> Slots:
     """The slots of a table, with their ages."""
-    call = table.slots[:, 0].astype(np.int64)
-    # fmax: what has no time is of now, and nothing is younger.
-    age = np.fmax(now[call] - table.slots[:, 2], 0.0)
-    return Slots(
-        call=call,
-        kind=table.slots[:, 1].astype(np.int64),
-        reason=table.slots[:, 3].astype(np.int64),
-        fallback=np.zeros(len(call), np.int64),
-        placed=np.zeros(len(call), bool),
-        told_by=np.arange(len(call)),
-        age_s=age,
-        names=table.names,
-        parts=table.parts,
-    )
+    n = len(table.slots)
+    call, kind, reason, fallback, told_by = np.empty((5, n), np.int64)
+    placed, age_s = np.empty(n, bool), np.empty(n)
+    _read(np.ascontiguousarray(table.slots), now, call, kind, reason, fallback, told_by, placed, age_s)
+    return Slots(call, kind, reason, fallback, placed, told_by, age_s, table.names, table.parts)
+
+
+@compiled
+def _read(
+    slots: Floats,
+    now: Floats,
+    call: Ints,
+    kind: Ints,
+    reason: Ints,
+    fallback: Ints,
+    told_by: Ints,
+    placed: Bools,
+    age_s: Floats,
+) -> None:
+    """Fills the columns of slots that nothing is known of yet but what they came with."""
+    for s in range(len(slots)):
+        call[s], kind[s], reason[s] = int(slots[s, 0]), int(slots[s, 1]), int(slots[s, 3])
+        fallback[s], told_by[s], placed[s] = 0, s, False
+        # What has no time is of now, and nothing is younger: both comparisons are false.
+        age_s[s] = now[call[s]] - slots[s, 2] if now[call[s]] > slots[s, 2] else 0.0

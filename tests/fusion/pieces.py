@@ -15,12 +15,12 @@ from locsvc.fusion.claims import (
     LineClaims,
     Made,
     PolygonClaims,
-    gather,
     of_bands,
     of_ellipses,
     of_lines,
     of_polygons,
 )
+from locsvc.fusion.gathering import gather
 from locsvc.fusion.grid import Posterior, locate
 from locsvc.fusion.region import Answers, CompactCells, answer, compact
 from locsvc.model import CellFallback, Placement, PositioningMethod, Radio

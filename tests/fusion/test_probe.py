@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from locsvc.evaluate.simulate import FAMILIES, draw_offsets, inside
-from locsvc.fusion.claims import gather
 from locsvc.fusion.densities import (
     FAMILY,
     FIRST_ROW,
@@ -23,6 +22,7 @@ from locsvc.fusion.densities import (
     Densities,
     Family,
 )
+from locsvc.fusion.gathering import gather
 from locsvc.fusion.grid import Posterior, locate
 from locsvc.fusion.probe import SCORED_MASS, energy_scores_m, probe
 from locsvc.fusion.region import answer, compact

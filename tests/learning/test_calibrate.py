@@ -15,8 +15,9 @@ from click.testing import CliRunner
 
 from locsvc.cli import main
 from locsvc.errors import BadData
-from locsvc.fusion.claims import EllipseClaims, gather, of_ellipses
+from locsvc.fusion.claims import EllipseClaims, of_ellipses
 from locsvc.fusion.densities import VARIANCE_E, WEIGHT
+from locsvc.fusion.gathering import gather
 from locsvc.fusion.parameters import DEVICE_KINDS, Parameters
 from locsvc.fusion.probe import lone_log_densities
 from locsvc.learning.calibrate.calibrate import FITTED, NONE, TOO_LITTLE, Calibrated, Options, calibrate

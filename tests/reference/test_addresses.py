@@ -272,13 +272,17 @@ def test_a_short_reach_that_found_nothing_does_not_hide_what_is_farther(tmp_path
     assert store.nearest(*here, 100.0)[0].tolist() == [-1]
 
 
-def test_a_full_cache_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nearest_module, "_CACHED_PLACES", 2)
+@pytest.mark.parametrize(
+    "full", [{}, {"_MOST_TILES": 2}, {"_MOST_CANDIDATES": 3, "_MOST_IN_A_TILE": 3}, {"_MOST_IN_A_TILE": 0}]
+)
+def test_a_full_cache_changes_nothing(full: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, room in full.items():
+        monkeypatch.setattr(nearest_module, name, room)
     monkeypatch.setattr(store_module, "_KEPT_ADDRESSES", 2)
     store = store_of(tmp_path, [(60.1 + i / 1000, 24.9) for i in range(20)])
     latitude = np.array([60.1 + i / 1000 for i in range(20)])
-    row, distance_m = store.nearest(latitude, np.full(20, 24.9), 50.0)
     for _ in range(2):
+        row, distance_m = store.nearest(latitude, np.full(20, 24.9), 50.0)
         assert [int(store.address(int(r)).house_number) for r in row] == list(range(20))
     assert distance_m.max() < 0.02
 

@@ -16,7 +16,7 @@ from shapely.geometry import shape
 
 from locsvc.errors import BadData, DatasetError, InvalidInput
 from locsvc.geo import destination
-from locsvc.reference.areas import AreaStore, import_areas
+from locsvc.reference.areas import AreaStore, circles, import_areas
 from locsvc.reference.areas.geojson import UnusableGeometryError, mend
 from locsvc.reference.importing import ImportReport
 from locsvc.reference.snapshot import Draft, Snapshot
@@ -341,6 +341,21 @@ def test_circles_in_areas_upon_each_other_are_undivided_among_both(world: World)
     assert [store.combinations[k] for k in number[:3]] == [(0, 1), (0,), ()]
     assert number[3] == -1
     assert store.undivided(*where, np.full(4, 1000.0)).tolist() == [-1, 0, -2, -1]
+
+
+def test_a_full_table_of_tiles_changes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    world.put(
+        collection(({"name": "west"}, polygon(box(0, 50, 1, 52))), ({"name": "east"}, polygon(box(1, 50, 2, 52))))
+    )
+    where = rng.uniform(50.9, 51.1, 60), rng.uniform(0.9, 1.1, 60), rng.uniform(10.0, 3000.0, 60)
+    expected = world.open().undivided(*where)
+    assert set(expected.tolist()) == {-1, 0, 1}
+    monkeypatch.setattr(circles, "_MOST_TILES", 4)
+    small = world.open()
+    for _ in range(2):
+        assert np.array_equal(small.undivided(*where), expected)
 
 
 def test_undivided_leaves_odd_places_and_the_seam_open(world: World) -> None:

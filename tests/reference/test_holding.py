@@ -90,5 +90,24 @@ def test_mass_over_the_antimeridian() -> None:
     assert held == [(0, 5.0), (1, 6.0)]
 
 
+def test_masses_of_many_regions_are_those_of_each(rng: np.random.Generator) -> None:
+    store = store_of(*(shapely.box(x, 50, x + 0.2, 51) for x in np.arange(0.0, 1.0, 0.2)), shapely.box(0, 50, 9, 52))
+    count = np.array([40, 0, 60, 30, 25])
+    starts = np.concatenate(([0], np.cumsum(count + 5)))
+    latitude, longitude = rng.uniform(50.2, 51.2, starts[-1]), rng.uniform(-0.5, 1.5, starts[-1])
+    # The last one is beside all areas; the third has a place on a border, which only GEOS decides.
+    longitude[starts[4] :] -= 30.0
+    longitude[starts[2] + 3] = 0.0
+    anchor, mass = np.zeros((5, 3)), rng.uniform(0.0, 1.0, starts[-1])
+    vectors = unit_vectors(latitude, longitude)
+    chosen = np.array([0, 1, 2, 4])
+    first, area, held = store.held_masses(chosen, starts, count, vectors, anchor, mass)
+    for i, c in enumerate(chosen.tolist()):
+        own = slice(int(starts[c]), int(starts[c] + count[c]))
+        expected = store.held_mass(vectors[own], anchor[c], mass[own])
+        assert list(zip(area[first[i] : first[i + 1]], held[first[i] : first[i + 1]], strict=True)) == expected
+    assert np.diff(first).tolist() == [6, 0, 6, 0]
+
+
 def test_no_places_have_no_mass() -> None:
     assert store_of(shapely.box(0, 0, 1, 1)).held_mass(np.zeros((0, 3)), np.zeros(3), np.zeros(0)) == []

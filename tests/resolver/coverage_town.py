@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from locsvc.fusion.cell_claims import CellClaims, Histograms, of_cells
-from locsvc.fusion.claims import gather
+from locsvc.fusion.gathering import gather
 from locsvc.fusion.grid import locate
 from locsvc.fusion.probe import probe
 from locsvc.fusion.region import answer

@@ -168,8 +168,8 @@ def test_blocks_of_numbers_stand_for_sites(history: town.Reports, parameters: Pa
     store = Reference.open(tmp_path / "data").coverage
     assert store is not None
     of_town = history.of(np.zeros(1, np.int64)).queries()
-    asked = replace(
-        of_town, radio=np.array([1], np.int8), area=np.array([5], np.int32),
+    asked = of_town._replace(
+        radio=np.array([1], np.int8), area=np.array([5], np.int32),
         cell=np.array([town.FIRST_SITE * 10 + 9]),
     )  # fmt: skip
     nan = np.full(1, np.nan)
@@ -283,7 +283,7 @@ def test_cork_by_day(shared: Path, tmp_path: Path, parameters: Parameters, rng: 
     assert (found.step[queries.radio == 3] > 0).all()
     kept = np.flatnonzero(found.step > 0)
     assert len(kept) > 0.98 * n
-    asked = CellQueries(*(getattr(queries, name)[kept] for name in CellQueries.__dataclass_fields__))
+    asked = queries.take(kept)
     nothing = np.zeros(len(kept))
     found = lone_cells(asked, level[kept], quality[kept], nothing + np.nan, nothing, store, parameters)
     truth = tuple(np.array([float(r[name]) for r in later]) for name in ("truth_lat", "truth_lon"))

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from locsvc.fusion.claims import Made, gather
+from locsvc.fusion.claims import Made
+from locsvc.fusion.gathering import gather
 from locsvc.fusion.parameters import Parameters
 from locsvc.fusion.probe import lone_log_densities, probe
 from locsvc.learning.calibrate.declared import Of

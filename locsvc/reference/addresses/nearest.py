@@ -1,35 +1,59 @@
 """The nearest address: an R-tree over H3 tiles, then every address that can be the nearest, exactly.
 
-What can be nearest to anywhere in a small H3 cell is kept: an address farther from the cell's centre than the nearest
-one by more than the cell's width is never the nearest. So a town that is asked about often costs one dictionary look-up
-and a few dozen distances a query.
+What can be nearest to anywhere in a small tile is kept: an address farther from the tile's middle than the nearest one
+by more than the tile's width is never the nearest. So a town that is asked about often costs one look-up in a table and
+a few dozen distances a query, for many places in one loop without the interpreter.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import shapely
-from h3.api import numpy_int as h3
 
 from locsvc.compiled import compiled
 from locsvc.geo import ECCENTRICITY_SQUARED, SEMI_MAJOR_AXIS_M
 from locsvc.reference.addresses.ground import along_ground_m, in_space_m, windows
 from locsvc.reference.addresses.table import E7, AddressTable
+from locsvc.reference.tiles import Tiles, corners_of, distance_to_corners_m, no_tiles, slot_of, tile_at
 
-# Cells of about 30 m from centre to corner.
-_PLACE_RESOLUTION = 11
-# 65,000 places are 140 km2 and, with 30 candidates each, 90 MB; when they are full, the cache starts anew.
-_CACHED_PLACES = 1 << 16
+# Tiles of about 35 m from middle to corner.
+_TILES_A_DEGREE = 2048
+# 65,000 tiles are 120 km2 and have 30 candidates each, 70 MB in all; when there is no room left, the table starts anew.
+_MOST_TILES = 1 << 16
+_MOST_CANDIDATES = 1 << 21
+# More in one tile (a table that puts a town's addresses all in one place) are not kept: they are looked for each time.
+_MOST_IN_A_TILE = 1 << 14
+_UNKNOWN = -2
 _FIRST_REACH_M = 150.0
 # Half of the equator: no place is farther.
 _FARTHEST_M = 20_040_000.0
 
 _Candidates = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], float]
-"""Rows (ascending), their places in space, and how far from the cell's centre addresses were looked for."""
+"""Rows (ascending), their places in space, and how far from the tile's middle addresses were looked for."""
+
+
+class _Known(NamedTuple):
+    """Candidates of tiles: of a tile's row `listed` from `first` on, and how far they were looked for; then of all."""
+
+    tiles: Tiles
+    first: npt.NDArray[np.int64]
+    listed: npt.NDArray[np.int64]
+    searched_m: npt.NDArray[np.float64]
+    row: npt.NDArray[np.int64]
+    space: npt.NDArray[np.float64]
+
+
+def _nothing_known() -> _Known:
+    """Room for tiles and candidates; what is not written to is not in memory."""
+    ends = np.zeros(_MOST_TILES, np.int64), np.zeros(_MOST_TILES, np.int64), np.zeros(_MOST_TILES)
+    candidates = np.zeros(_MOST_CANDIDATES, np.int64), np.zeros((_MOST_CANDIDATES, 3))
+    return _Known(no_tiles(_TILES_A_DEGREE, _MOST_TILES), *ends, *candidates)
 
 
 class Nearest:
@@ -48,20 +72,23 @@ class Nearest:
         self._tree = shapely.STRtree(shapely.box(west, south, east, north))
         # The tree is built by its first query; later ones only read, from any thread.
         self._tree.query(shapely.Point(0.0, 0.0))
-        self._places: dict[int, _Candidates] = {}
+        self._known = _nothing_known()
+        self._tiles_known = self._candidates_known = 0
+        self._learning = threading.Lock()
 
     def nearest(
         self, latitude_deg: npt.NDArray[np.float64], longitude_deg: npt.NDArray[np.float64], max_distance_m: float
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """The row of the nearest address of each place and its distance; see `AddressStore.nearest`."""
-        count = len(latitude_deg)
-        found, squared_m2 = [-1] * count, [math.inf] * count
-        for i, (lat, lng) in enumerate(zip(latitude_deg.tolist(), longitude_deg.tolist(), strict=True)):
-            if math.isfinite(lat) and math.isfinite(lng):
-                rows, space = self._candidates(lat, lng, max_distance_m)
-                if len(rows):
-                    found[i], squared_m2[i] = _nearest_of(lat, lng, rows, space)
-        row, squared = np.array(found, dtype=np.int64), np.array(squared_m2)
+        latitude, longitude = (np.ascontiguousarray(c, np.float64) for c in (latitude_deg, longitude_deg))
+        row, squared = np.empty(len(latitude), np.int64), np.empty(len(latitude))
+        with self._learning:
+            unknown = _nearest_of_known(latitude, longitude, max_distance_m, self._known, row, squared)
+        if unknown:
+            for i in np.flatnonzero(row == _UNKNOWN).tolist():
+                lat, lng = float(latitude[i]), float(longitude[i])
+                rows, space = self._learn(tile_at(lat, lng, _TILES_A_DEGREE), max_distance_m)
+                row[i], squared[i] = _nearest_of(lat, lng, rows, space)
         distance_m = along_ground_m(squared)
         # Infinite where there is none: the ground ends at the antipodes.
         beyond = (distance_m > max_distance_m) | (row < 0)
@@ -85,42 +112,47 @@ class Nearest:
         order = np.lexsort((rows, distance_m))[:wanted]
         return list(zip(rows[order].tolist(), distance_m[order].tolist(), strict=True))
 
-    def _candidates(
-        self, latitude_deg: float, longitude_deg: float, max_distance_m: float
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        cell = h3.latlng_to_cell(latitude_deg, longitude_deg, _PLACE_RESOLUTION)
-        known = self._places.get(cell)
-        if known is None or (not len(known[0]) and known[2] < max_distance_m):
-            known = self._learn(cell, max_distance_m)
-        return known[0], known[1]
+    def _learn(self, tile: int, max_distance_m: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """All addresses that are the nearest to some place in a tile, and perhaps more."""
+        rows, space, searched_m = self._candidates(tile, max_distance_m)
+        if len(rows) <= _MOST_IN_A_TILE:
+            with self._learning:
+                self._keep(tile, rows, space, searched_m)
+        return rows, space
 
-    def _learn(self, cell: int, max_distance_m: float) -> _Candidates:
-        """All addresses that are the nearest to some place in a cell, and perhaps more."""
-        latitude, longitude = h3.cell_to_latlng(cell)
+    def _keep(self, tile: int, rows: npt.NDArray[np.int64], space: npt.NDArray[np.float64], searched_m: float) -> None:
+        if self._tiles_known == _MOST_TILES or self._candidates_known + len(rows) > _MOST_CANDIDATES:
+            self._known = _nothing_known()
+            self._tiles_known = self._candidates_known = 0
+        known = self._known
+        slot = slot_of(tile, known.tiles.tile)
+        if known.tiles.tile[slot] == 0:
+            known.tiles.tile[slot], known.tiles.row[slot] = tile, self._tiles_known
+            self._tiles_known += 1
+        at, first, end = known.tiles.row[slot], self._candidates_known, self._candidates_known + len(rows)
+        known.row[first:end], known.space[first:end] = rows, space
+        known.first[at], known.listed[at], known.searched_m[at] = first, len(rows), searched_m
+        self._candidates_known = end
+
+    def _candidates(self, tile: int, max_distance_m: float) -> _Candidates:
+        south, west, north, east = corners_of(tile, _TILES_A_DEGREE)
+        latitude, longitude = (south + north) / 2.0, (west + east) / 2.0
         here = _in_space(latitude, longitude)
-        # A little more than the cell: its edges are great circles, and corners are rounded.
-        radius_m = 1.01 * max(math.dist(here, _in_space(*corner)) for corner in h3.cell_to_boundary(cell)) + 0.1
+        radius_m = distance_to_corners_m(tile, _TILES_A_DEGREE) + 0.1
         farthest_m = min(max_distance_m, _FARTHEST_M) + radius_m
         reach_m = min(_FIRST_REACH_M, farthest_m)
-        known: _Candidates
         while True:
             rows, space = self._within(latitude, longitude, reach_m)
             distance_m = along_ground_m(((space - here) ** 2).sum(axis=1))
             needed_m = float(distance_m.min()) + 2.0 * radius_m if len(rows) else math.inf
             if needed_m <= reach_m:
                 near = distance_m <= needed_m
-                known = rows[near], space[near], math.inf
-                break
+                return rows[near], space[near], math.inf
             if reach_m >= farthest_m and not (distance_m <= reach_m).any():
-                known = rows[:0], space[:0], max_distance_m
-                break
+                return rows[:0], space[:0], max_distance_m
             # Something is near enough to say how far to look; or nothing is, and the circle grows.
             grown_m = min(reach_m * 4.0, farthest_m)
             reach_m = needed_m if needed_m < grown_m or grown_m <= reach_m else grown_m
-        if len(self._places) >= _CACHED_PLACES:
-            self._places = {}
-        self._places[cell] = known
-        return known
 
     def _within(
         self, latitude_deg: float, longitude_deg: float, reach_m: float
@@ -187,3 +219,35 @@ def _nearest_of(
         if squared_m2 < least_m2:
             nearest, least_m2 = rows[k], squared_m2
     return nearest, least_m2
+
+
+@compiled
+def _nearest_of_known(
+    latitude_deg: npt.NDArray[np.float64],
+    longitude_deg: npt.NDArray[np.float64],
+    max_distance_m: float,
+    known: _Known,
+    found: npt.NDArray[np.int64],
+    squared_m2: npt.NDArray[np.float64],
+) -> int:
+    """Fills the nearest row to each place (-1: none) and its squared distance; `_UNKNOWN` where nothing is known yet.
+
+    Returns how many those are.
+    """
+    unknown = 0
+    for i in range(len(found)):
+        found[i], squared_m2[i] = -1, math.inf
+        if not (math.isfinite(latitude_deg[i]) and math.isfinite(longitude_deg[i])):
+            continue
+        slot = slot_of(tile_at(latitude_deg[i], longitude_deg[i], known.tiles.per_degree), known.tiles.tile)
+        at = known.tiles.row[slot]
+        # Where there was nothing near, it may be that it was not looked for as far as is asked now.
+        if known.tiles.tile[slot] == 0 or (known.listed[at] == 0 and known.searched_m[at] < max_distance_m):
+            found[i] = _UNKNOWN
+            unknown += 1
+            continue
+        first, end = known.first[at], known.first[at] + known.listed[at]
+        found[i], squared_m2[i] = _nearest_of(
+            latitude_deg[i], longitude_deg[i], known.row[first:end], known.space[first:end]
+        )
+    return unknown

@@ -221,3 +221,39 @@ def masses(
             areas[found], sums[found] = area, total
             found += 1
     return True, areas[:found], sums[:found]
+
+
+@compiled
+def masses_of_regions(
+    chosen: Ints,
+    starts: Ints,
+    count: Ints,
+    vectors: Floats,
+    anchor: Floats,
+    mass: Floats,
+    box: Floats,
+    first_strip: Ints,
+    per_degree: Floats,
+    strip_starts: Ints,
+    edges: Words,
+    begin: Floats,
+    end: Floats,
+) -> tuple[npt.NDArray[np.bool_], Ints, Ints, Floats]:
+    """The masses of many regions: `decided` (chosen,), and `area`, `held` (k,) from `first[i]` to `first[i + 1]`.
+
+    Region `c` is the first `count[c]` places from `starts[c]` on, round `anchor[c]`; those of `chosen` are asked about.
+    """
+    decided, first = np.empty(len(chosen), np.bool_), np.zeros(len(chosen) + 1, np.int64)
+    area, held = np.empty(4 * len(chosen), np.int64), np.empty(4 * len(chosen))
+    for i in range(len(chosen)):
+        c = chosen[i]
+        a, b = starts[c], starts[c] + count[c]
+        sure, areas, sums = masses(
+            vectors[a:b], anchor[c], mass[a:b], box, first_strip, per_degree, strip_starts, edges, begin, end
+        )
+        decided[i], first[i + 1] = sure, first[i] + len(areas)
+        if first[i + 1] > len(area):
+            area = np.concatenate((area, np.empty(first[i + 1], np.int64)))
+            held = np.concatenate((held, np.empty(first[i + 1])))
+        area[first[i] : first[i + 1]], held[first[i] : first[i + 1]] = areas, sums
+    return decided, first, area[: first[-1]], held[: first[-1]]

@@ -12,23 +12,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import shapely
-from h3.api import numpy_int as h3
 
 from locsvc.errors import DatasetError
 from locsvc.geo import latitudes_longitudes
 from locsvc.model import AreaShare
 from locsvc.reference.areas.borders import clearance_m
-from locsvc.reference.areas.holding import INSIDE, UNDECIDED, masses, places_held, strips_of
+from locsvc.reference.areas.circles import UNKNOWN, UNSURE, KnownTiles, combinations_at, no_known_tiles
+from locsvc.reference.areas.holding import INSIDE, UNDECIDED, masses, masses_of_regions, places_held, strips_of
 from locsvc.reference.areas.importer import NAMES_FILE, OFFSETS_FILE, OUTLINES_FILE
 from locsvc.reference.snapshot import Entry
+from locsvc.reference.tiles import corners_of, distance_to_corners_m, slot_of, tile_at
 
-UNSURE = -1
 NOWHERE = -2
 
-# About 200 m from centre to corner: much less than most circles, so that few places are asked about afresh.
-_TILE_RESOLUTION = 9
-# 260,000 tiles are 27,000 km2 and some 60 MB; when they are full, the cache starts anew.
-_CACHED_TILES = 1 << 18
 _EARTH_RADIUS_M = 6_371_008.8
 
 
@@ -55,7 +51,8 @@ class AreaStore:
         self._outlines = outlines
         self._tree = shapely.STRtree(outlines)
         self._strips = strips_of(outlines)
-        self._tiles: dict[int, tuple[int, float]] = {}
+        self._tiles: KnownTiles = no_known_tiles()
+        self._tiles_known = 0
         self._combinations: dict[tuple[int, ...], int] = {}
         self._wholes: list[tuple[AreaShare, ...]] = []
         self._learning = threading.Lock()
@@ -156,13 +153,15 @@ class AreaStore:
         combination
             `(n,) int32`, index into `combinations`; -1: divided, or not sure at once.
         """
-        return np.array(
-            [
-                self._undivided_at(*circle)
-                for circle in zip(latitude_deg.tolist(), longitude_deg.tolist(), radius_m.tolist(), strict=True)
-            ],
-            dtype=np.int32,
-        )
+        lat, lng, radius = (np.ascontiguousarray(c, np.float64) for c in (latitude_deg, longitude_deg, radius_m))
+        number = np.empty(len(lat), np.int32)
+        with self._learning:
+            unknown = combinations_at(lat, lng, radius, self._tiles, number)
+        if unknown:
+            for i in np.flatnonzero(number == UNKNOWN).tolist():
+                known, clear_m = self._learn(tile_at(lat[i], lng[i], self._tiles.tiles.per_degree))
+                number[i] = known if radius[i] < clear_m else UNSURE
+        return number
 
     @property
     def combinations(self) -> tuple[tuple[int, ...], ...]:
@@ -192,6 +191,46 @@ class AreaStore:
         some, slot = np.unique(area, return_inverse=True)
         sums = np.bincount(slot, weights=mass[point], minlength=len(some))
         return list(zip(some.tolist(), sums.tolist(), strict=True))
+
+    def held_masses(
+        self,
+        chosen: npt.NDArray[np.int64],
+        starts: npt.NDArray[np.int64],
+        count: npt.NDArray[np.int64],
+        vectors: npt.NDArray[np.float64],
+        anchor: npt.NDArray[np.float64],
+        mass: npt.NDArray[np.float64],
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """As `held_mass`, of many regions at once.
+
+        Parameters
+        ----------
+        chosen
+            `(n,) int64`: the regions that are asked about.
+        starts, count
+            `(regions,) int64` or more: the places of each region are the first `count` from `starts` on.
+        vectors, mass
+            `(places, 3)` and `(places,) float64`.
+        anchor
+            `(regions, 3) float64`.
+
+        Returns
+        -------
+        first, area, held
+            `(n + 1,) int64` rows of each region; `(k,) int64` areas, ascending in each; `(k,) float64` their mass.
+        """
+        decided, first, area, held = masses_of_regions(chosen, starts, count, vectors, anchor, mass, *self._strips)
+        if decided.all():
+            return first, area, held
+        found = []
+        for i, c in enumerate(chosen.tolist()):
+            own = slice(int(starts[c]), int(starts[c]) + int(count[c]))
+            known = list(
+                zip(area[first[i] : first[i + 1]].tolist(), held[first[i] : first[i + 1]].tolist(), strict=True)
+            )
+            found.append(known if decided[i] else self.held_mass(vectors[own], anchor[c], mass[own]))
+        every = np.array([pair for pairs in found for pair in pairs], np.float64).reshape(-1, 2)
+        return np.cumsum([0, *map(len, found)]), every[:, 0].astype(np.int64), every[:, 1]
 
     def outlines(
         self, latitude_deg: float, longitude_deg: float, radius_m: float
@@ -253,27 +292,26 @@ class AreaStore:
         point, area = np.nonzero((x >= west) & (x <= east) & (y >= south) & (y <= north))
         return point, area
 
-    def _undivided_at(self, latitude_deg: float, longitude_deg: float, radius_m: float) -> int:
-        if not (math.isfinite(latitude_deg) and math.isfinite(longitude_deg)):
-            return UNSURE
-        tile = h3.latlng_to_cell(latitude_deg, longitude_deg, _TILE_RESOLUTION)
-        number, clear_m = self._tiles.get(tile) or self._learn(tile)
-        return number if radius_m < clear_m else UNSURE
-
     def _learn(self, tile: int) -> tuple[int, float]:
         """The areas that hold a tile, and the radius up to which a circle from anywhere in it has no border inside."""
-        latitude, longitude = h3.cell_to_latlng(tile)
+        per_degree = self._tiles.tiles.per_degree
+        south, west, north, east = corners_of(tile, per_degree)
+        latitude, longitude = (south + north) / 2.0, (west + east) / 2.0
         _, holding = self._holding(np.array([latitude]), np.array([longitude]))
-        reach_m = max(h3.great_circle_distance((latitude, longitude), c, "m") for c in h3.cell_to_boundary(tile))
-        # 1 %: distances on the sphere against the ellipsoid.
-        clear_m = clearance_m(self._strips, latitude, longitude) - 1.01 * reach_m
+        clear_m = clearance_m(self._strips, latitude, longitude) - distance_to_corners_m(tile, per_degree)
         areas = tuple(np.sort(holding).tolist())
         with self._learning:
-            known = (self._number_of(areas), clear_m)
-            if len(self._tiles) >= _CACHED_TILES:
-                self._tiles = {}
-            self._tiles[tile] = known
-        return known
+            number = self._number_of(areas)
+            if self._tiles_known == len(self._tiles.number):
+                self._tiles, self._tiles_known = no_known_tiles(), 0
+            slot = slot_of(tile, self._tiles.tiles.tile)
+            # Perhaps another thread has learned it meanwhile.
+            if self._tiles.tiles.tile[slot] == 0:
+                row = self._tiles_known
+                self._tiles.number[row], self._tiles.clear_m[row] = number, clear_m
+                self._tiles.tiles.tile[slot], self._tiles.tiles.row[slot] = tile, row
+                self._tiles_known += 1
+        return number, clear_m
 
     def _number_of(self, areas: tuple[int, ...]) -> int:
         """The number of a combination, which is new perhaps."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from locsvc.reference.cells.loading import import_cells
-from locsvc.reference.cells.store import CellStore
+from locsvc.reference.cells.store import CellStore, OpenPlaces, open_places
 from locsvc.reference.cells.types import CellPlaces, CellQueries, CellRow
 
-__all__ = ["CellPlaces", "CellQueries", "CellRow", "CellStore", "import_cells"]
+__all__ = ["CellPlaces", "CellQueries", "CellRow", "CellStore", "OpenPlaces", "import_cells", "open_places"]

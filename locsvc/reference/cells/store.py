@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +37,27 @@ Floats = npt.NDArray[np.float64]
 _Words = npt.NDArray[np.int32]
 _Identity = tuple[npt.NDArray[np.int8], npt.NDArray[np.int16], npt.NDArray[np.int16], _Words, Ints]
 """Radio, mcc, mnc, area and cell of the queries."""
-_Answer = tuple[npt.NDArray[np.int8], Floats, Ints]
-"""Steps, numbers and samples, being filled in; see `finding`."""
+
+
+class OpenPlaces(NamedTuple):
+    """Places of cells while they are looked for, (n,): step, the numbers and samples; see `finding`."""
+
+    step: npt.NDArray[np.int8]
+    numbers: Floats
+    samples: Ints
+
+    def places(self) -> CellPlaces:
+        """What is known so far, by name: the same arrays, so that what is filled in later is there too."""
+        n = self.numbers
+        return CellPlaces(
+            self.step, n[DEGREES_NORTH], n[DEGREES_EAST], n[METRES], self.samples, n[AZIMUTH], n[SECONDS]
+        )  # fmt: skip
+
+
+def open_places(count: int) -> OpenPlaces:
+    """Places of cells of which none is known so far."""
+    return OpenPlaces(np.zeros(count, np.int8), np.full((NUMBERS, count), np.nan), np.zeros(count, np.int64))
+
 
 # Least range of a step, metres. Members that are known may all stand in one place; the cell that is not known need not.
 # Each is larger than the typical range of the step before: a tracking area holds tens of sites. `channels` has the one
@@ -82,14 +102,33 @@ class CellStore:
         last
             Last step to ask, for who has no use for a neighbour's country.
         """
-        count = len(queries.radio)
-        step, samples = np.zeros(count, np.int8), np.zeros(count, np.int64)
-        numbers = np.full((NUMBERS, count), np.nan)
-        self._fill(queries, last, (step, numbers, samples))
-        return CellPlaces(
-            step, numbers[DEGREES_NORTH], numbers[DEGREES_EAST], numbers[METRES], samples, numbers[AZIMUTH],
-            numbers[SECONDS],
-        )  # fmt: skip
+        found = open_places(len(queries.radio))
+        self.fill(queries, found, last=last)
+        return found.places()
+
+    def fill(
+        self,
+        queries: CellQueries,
+        places: OpenPlaces,
+        *,
+        first: CellFallback = CellFallback.SECTOR,
+        last: CellFallback = CellFallback.COUNTRY,
+    ) -> None:
+        """As `place`, in place, for those whose step is 0 so far; steps before `first` have been asked already."""
+        identity = queries[:5]
+        for table in self._tables if first <= CellFallback.CENTROID else ():
+            own = CellFallback.SECTOR if table.masts else CellFallback.CENTROID
+            if not fill_identities(*identity, table.key, table.place, table.azimuths, int(own), *places):
+                return
+        if last >= CellFallback.PHYSICAL_IDENTITY and self._with_pci:
+            self._fill_channels(queries, places)
+        if last >= CellFallback.SITE and not self._fill_groups(identity, CellFallback.SITE, places):
+            return
+        if last >= CellFallback.AREA and not self._fill_groups(identity, CellFallback.AREA, places):
+            return
+        if last >= CellFallback.NETWORK:
+            r, networks_only = self._regions, last == CellFallback.NETWORK
+            fill_regions(queries.mcc, queries.mnc, r.network, r.place, r.step, networks_only, *places)
 
     def rows(self, queries: CellQueries, limit: int) -> list[list[CellRow]]:
         """For each query the rows behind its answer, best first, at most `limit`.
@@ -153,24 +192,7 @@ class CellStore:
         ]
         return [(self._tables[number], row) for _, number, row in sorted(found)]
 
-    def _fill(self, q: CellQueries, last: CellFallback, answer: _Answer) -> None:
-        """Fills the answers step by step, until none is open or the last step has been asked."""
-        identity = (q.radio, q.mcc, q.mnc, q.area, q.cell)
-        for table in self._tables:
-            own = CellFallback.SECTOR if table.masts else CellFallback.CENTROID
-            if not fill_identities(*identity, table.key, table.place, table.azimuths, int(own), *answer):
-                return
-        if last >= CellFallback.PHYSICAL_IDENTITY and self._with_pci:
-            self._fill_channels(q, answer)
-        if last >= CellFallback.SITE and not self._fill_groups(identity, CellFallback.SITE, answer):
-            return
-        if last >= CellFallback.AREA and not self._fill_groups(identity, CellFallback.AREA, answer):
-            return
-        if last >= CellFallback.NETWORK:
-            r = self._regions
-            fill_regions(q.mcc, q.mnc, r.network, r.place, r.step, last == CellFallback.NETWORK, *answer)
-
-    def _fill_channels(self, q: CellQueries, answer: _Answer) -> None:
+    def _fill_channels(self, q: CellQueries, answer: OpenPlaces) -> None:
         """Fills open answers from the nearest cell, of any import, with the channel and physical identity."""
         best_m = np.full(len(q.radio), np.inf)
         for t in self._with_pci:
@@ -180,7 +202,7 @@ class CellStore:
                 best_m, *answer,
             )  # fmt: skip
 
-    def _fill_groups(self, identity: _Identity, level: CellFallback, answer: _Answer) -> int:
+    def _fill_groups(self, identity: _Identity, level: CellFallback, answer: OpenPlaces) -> int:
         """Fills open answers from groups of one level; of several imports the one that knows most of the group.
 
         Returns how many stay open.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +11,7 @@ import numpy.typing as npt
 from locsvc.model import CellMeasurement, LatLng
 
 
-@dataclass(frozen=True, slots=True)
-class CellQueries:
+class CellQueries(NamedTuple):
     """What was measured, arrays of one length; -1 means "unknown" (the radios' own markers for it do as well)."""
 
     radio: npt.NDArray[np.int8]
@@ -32,6 +32,10 @@ class CellQueries:
     """(n,) float64, degrees; NaN unknown. Place near which (network, arfcn, pci) is searched."""
     near_longitude_deg: npt.NDArray[np.float64]
     """(n,) float64, degrees; NaN unknown."""
+
+    def take(self, at: npt.NDArray[np.int64]) -> CellQueries:
+        """Some of them."""
+        return CellQueries(*(cast("Any", column)[at] for column in self))
 
 
 @dataclass(frozen=True, slots=True)
