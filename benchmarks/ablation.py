@@ -64,6 +64,7 @@ serving_exponent = 1.0
 NO_CALIBRATION = """
 [coverage_cell]
 doubt_visits = 1e-6
+ring_share = 0.0
 parent_share = 0.0
 grandparent_share = 0.0
 [coverage_scan]

@@ -23,6 +23,7 @@ from locsvc.reference.cells import keys
 from locsvc.reference.coverage import identities
 from locsvc.reference.coverage.files import C_SPREAD_M, C_VISITS
 from locsvc.resolver.coverage_mass import DIGITS, Fit, fit_of, put_counts, put_masses
+from locsvc.resolver.coverage_ring import MOST_GIVING, put_rings
 from locsvc.resolver.coverage_siblings import PER_DEGREE, block_keys, place_by_siblings, widths_of
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ _USUAL_BINS, _LEAST_ROOM = 96, 4096
 LATITUDE, LONGITUDE, SPREAD, WEIGHT, REACH, VISITS = range(6)
 # A grandparent of a bin reaches this many of its edges from its centre to the far side of its farthest child.
 _EDGES = 1.2
+# Length of a degree of latitude.
+_METRE = math.pi / 180.0 * 6_371_007.0
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ class _Doubt(NamedTuple):
     spread_factor: float
     shrink_visits: float
     unknown_spread_m: float
+    least_spread_m: float
     fresh_s: float
     still_weight: float
 
@@ -225,6 +229,19 @@ def _histograms(
         bins, mass = np.resize(bins, 2 * len(bins)), np.resize(mass, 2 * len(mass))
 
 
+class _Rows(NamedTuple):
+    """Room for the rows of one claim's cells: H3 cells by their digits, what each counts, its number.
+
+    cells, held: those cells and the ones beside them, and what they hold.
+    """
+
+    key: Ints
+    counts: Floats
+    row: Ints
+    cells: Ints
+    held: Floats
+
+
 @compiled
 def _fill(
     asked: _Asked, history: _History, fit: Fit, doubt: _Doubt, said: Floats, runs: Ints, bins: Ints, mass: Floats,
@@ -236,23 +253,25 @@ def _fill(
     for i in range(done, len(asked.cell)):
         c = asked.cell[i]
         most = max(most, history.cell_start[c + asked.places[i]] - history.cell_start[c])
-    count, key = np.empty(most), np.empty(most, np.int64)
+    wide = most + 6 * min(most, MOST_GIVING)
+    own = np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64)
+    room = _Rows(own[0], own[1], own[2], np.empty(wide, np.int64), np.empty(wide))
     for i in range(done, len(asked.cell)):
-        rows, c, seen = _put_rows(asked, i, history, fit, count, key)
+        rows, c, seen = _put_rows(asked, i, history, fit, room)
         total, visits, once, farthest, reach = seen
         number = 0
         if rows > 0:
-            number = put_masses(key[:rows], count[:rows], total, fit, bins[used:], mass[used:])
+            around = put_rings(room.key[:rows], room.counts[:rows], fit.ring_share, room.cells, room.held)
+            number = put_masses(room.cells[:around], room.held[:around], total, fit, bins[used:], mass[used:])
         if number < 0:
             return i, used
-        said[i, LATITUDE] = history.cell_place[c, 0] / PER_DEGREE
-        said[i, LONGITUDE] = history.cell_place[c, 1] / PER_DEGREE
-        width = _spread_m(history.cell_stats[c, C_SPREAD_M], visits, asked.typical_m[i], doubt)
-        said[i, SPREAD] = _spread_beyond_m(width, asked.measured[2, i], farthest, asked.step_m[i])
         new = (once + doubt.new_visits * doubt.new_share) / (visits + doubt.new_visits)
-        still = _still(asked.age_s[i], doubt)
-        said[i, WEIGHT] = still * total / (total + new * doubt.doubt_visits) if number else 0.0
-        said[i, VISITS], said[i, REACH] = visits, reach
+        known = total / (total + new * doubt.doubt_visits) if number else 0.0
+        width = _spread_m(history.cell_stats[c, C_SPREAD_M], visits, asked.typical_m[i], doubt)
+        moved = _put_cloud(history, c, room, rows, known, width, doubt, said[i])
+        said[i, SPREAD] = _spread_beyond_m(said[i, SPREAD], asked.measured[2, i], farthest, asked.step_m[i])
+        said[i, WEIGHT] = _still(asked.age_s[i], doubt) * known
+        said[i, VISITS], said[i, REACH] = visits, reach + moved
         runs[0, i], runs[1, i] = used, number
         used += number
     return len(asked.cell), used
@@ -260,9 +279,9 @@ def _fill(
 
 @inlined
 def _put_rows(
-    asked: _Asked, i: int, history: _History, fit: Fit, count: Floats, key: Ints
+    asked: _Asked, i: int, history: _History, fit: Fit, room: _Rows
 ) -> tuple[int, int, tuple[float, float, float, float, float]]:
-    """Writes what the rows of a claim's cells count and their H3 cells, ascending; how many, and the cell visited most.
+    """Writes the rows of a claim's cells by their H3 cells, ascending; how many, and the cell visited most.
 
     Then what all count, visits, visits of bins with one, highest timing advance, and how far from that cell all is.
     """
@@ -278,19 +297,48 @@ def _put_rows(
         if begin == end:
             # Never heard as the serving cell: where it is heard as a neighbour is all there is.
             end = history.cell_start[c + 1]
-        t, v, o, f = put_counts(history.row_stats[begin:end], level, quality, advance, fit, count[rows:])
+        t, v, o, f = put_counts(history.row_stats[begin:end], level, quality, advance, fit, room.counts[rows:])
         total, visits, once, farthest = total + t, visits + v, once + o, max(farthest, f)
         for r in range(begin, end):
-            key[rows + r - begin] = history.bin_h3[history.row_bin[r]]
+            room.key[rows + r - begin], room.row[rows + r - begin] = history.bin_h3[history.row_bin[r]], r
         bins, coarsest = history.row_bin[begin:end], history.cell_resolution[c]
         reach = max(reach, _reach_m(history.bin_place, bins, history.cell_place[main], coarsest))
         rows += end - begin
     # The coverage puts coarse bins first; here they stand among the others, as their digits say.
-    digits = key[:rows] & DIGITS
+    key, counts, row = room.key[:rows], room.counts[:rows], room.row[:rows]
+    digits = key & DIGITS
     if rows > 1 and (digits[1:] < digits[:-1]).any():
         order = np.argsort(digits, kind="mergesort")
-        key[:rows], count[:rows] = key[:rows][order], count[:rows][order]
+        key[:], counts[:], row[:] = key[order], counts[order], row[order]
     return rows, main, (total, visits, once, farthest, reach)
+
+
+@inlined
+def _put_cloud(
+    history: _History, main: int, room: _Rows, rows: int, known: float, width_m: float, doubt: _Doubt, said: Floats
+) -> float:
+    """Writes middle and width of the cloud; how far from the cell's middle it is, metres.
+
+    As far as history is `known` to tell it is round the bins that fit, else round the cell, `width_m` wide.
+    """
+    lat, lng = history.cell_place[main, 0] / PER_DEGREE, history.cell_place[main, 1] / PER_DEGREE
+    across = _METRE * math.cos(math.radians(lat))
+    total, north, east, square = 0.0, 0.0, 0.0, 0.0
+    for r in range(rows):
+        if not history.cell_start[main] <= room.row[r] < history.cell_start[main + 1]:
+            # Between two places that an identity is heard in there is nothing.
+            continue
+        place, c = history.bin_place[history.row_bin[room.row[r]]], room.counts[r]
+        y, x = (place[0] - lat) * _METRE, ((place[1] - lng + 540.0) % 360.0 - 180.0) * across
+        total, north, east, square = total + c, north + c * y, east + c * x, square + c * (x * x + y * y)
+    if total > 0.0:
+        north, east = north / total, east / total
+        square = max(square / total - north * north - east * east, 0.0)
+    near = doubt.spread_factor**2 * (square / 2.0 + doubt.least_spread_m**2)
+    said[SPREAD] = math.sqrt((1.0 - known) * width_m * width_m + known * near)
+    said[LATITUDE] = lat + known * north / _METRE
+    said[LONGITUDE] = (lng + known * east / across + 540.0) % 360.0 - 180.0
+    return known * math.hypot(north, east)
 
 
 @inlined
@@ -320,16 +368,15 @@ def _spread_beyond_m(width_m: float, advance: float, farthest: float, step_m: fl
 @inlined
 def _reach_m(place: Floats, rows: npt.NDArray[np.int32], middle: npt.NDArray[np.int32], resolution: int) -> float:
     """Distance from a cell's middle that holds all bins of some rows, metres."""
-    metre = math.pi / 180.0 * 6_371_007.0
     lat, lng = middle[0] / PER_DEGREE, middle[1] / PER_DEGREE
-    across = metre * math.cos(math.radians(lat))
+    across = _METRE * math.cos(math.radians(lat))
     far = 0.0
     for r in rows:
-        north = (place[r, 0] - lat) * metre
+        north = (place[r, 0] - lat) * _METRE
         east = ((place[r, 1] - lng + 540.0) % 360.0 - 180.0) * across
         far = max(far, north * north + east * east)
-    # A bin may be anywhere in its grandparent, and that is written whole.
-    return float(math.sqrt(far) * 1.01 + 2.0 * _EDGES * EDGE_M[max(resolution - 2, 0)])
+    # A bin, or one beside it, may be anywhere in its grandparent, and that is written whole.
+    return float(math.sqrt(far) * 1.01 + 2.0 * _EDGES * EDGE_M[max(resolution - 2, 0)] + 2.0 * EDGE_M[resolution])
 
 
 def reach_from(cells: LoneCells, latitude_deg: Floats, longitude_deg: Floats) -> Floats:

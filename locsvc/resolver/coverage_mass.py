@@ -36,18 +36,18 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Words = npt.NDArray[np.int32]
 
-_RESOLUTION_SHIFT = 52
-_RESOLUTION_MASK = 15 << _RESOLUTION_SHIFT
+RESOLUTION_SHIFT = 52
+_RESOLUTION_MASK = 15 << RESOLUTION_SHIFT
 # What tells the order of cells of several resolutions.
-DIGITS = (1 << _RESOLUTION_SHIFT) - 1
+DIGITS = (1 << RESOLUTION_SHIFT) - 1
 _FINEST = 15
 # Resolution of the regions of which a cell's bins are of one resolution each.
 _REGION = 5
 # Visits are faded numbers: what is below was visited once.
 _TWICE = 1.5
 # Base cells that are pentagons: their chains of centre children have no child of digit 1.
-_PENTAGONS = (4, 14, 24, 38, 49, 58, 63, 72, 83, 97, 107, 117)
-_BASE_SHIFT = 45
+PENTAGONS = (4, 14, 24, 38, 49, 58, 63, 72, 83, 97, 107, 117)
+BASE_SHIFT = 45
 
 
 class _Run(NamedTuple):
@@ -72,6 +72,7 @@ class Fit(NamedTuple):
     pooled_visits: float
     unmeasured_cost: float
     floor_share: float
+    ring_share: float
     parent_share: float
     grandparent_share: float
     split_parent_share: float
@@ -171,14 +172,14 @@ def put_counts(
 def _parent(cell: int, resolution: int) -> int:
     """The H3 cell of a resolution that a finer one is in."""
     unused = (1 << (3 * (_FINEST - resolution))) - 1
-    return (cell & ~_RESOLUTION_MASK) | (resolution << _RESOLUTION_SHIFT) | unused
+    return (cell & ~_RESOLUTION_MASK) | (resolution << RESOLUTION_SHIFT) | unused
 
 
 @inlined
 def _child(parent: int, digit: int, resolution: int) -> int:
     """The child of a digit, of resolution `resolution`."""
     shift = 3 * (_FINEST - resolution)
-    return (parent & ~_RESOLUTION_MASK & ~(7 << shift)) | (resolution << _RESOLUTION_SHIFT) | (digit << shift)
+    return (parent & ~_RESOLUTION_MASK & ~(7 << shift)) | (resolution << RESOLUTION_SHIFT) | (digit << shift)
 
 
 @inlined
@@ -186,8 +187,8 @@ def _has_child(parent: int, digit: int, resolution: int) -> bool:
     """Whether the parent has a child of that digit: pentagons have none of digit 1."""
     if digit != 1:
         return True
-    centre = (parent & ((1 << _BASE_SHIFT) - 1)) >> (3 * (_FINEST - resolution + 1)) == 0
-    return not (centre and ((parent >> _BASE_SHIFT) & 127) in _PENTAGONS)
+    centre = (parent & ((1 << BASE_SHIFT) - 1)) >> (3 * (_FINEST - resolution + 1)) == 0
+    return not (centre and ((parent >> BASE_SHIFT) & 127) in PENTAGONS)
 
 
 @compiled
@@ -207,7 +208,7 @@ def put_masses(key: Ints, count: Floats, total: float, fit: Fit, bins: Ints, mas
     shared = 1.0 + fit.parent_share + fit.grandparent_share
     n, i = 0, 0
     while i < len(key):
-        run = _Run(key, count, total, (key[i] >> _RESOLUTION_SHIFT) & 15)
+        run = _Run(key, count, total, (key[i] >> RESOLUTION_SHIFT) & 15)
         if n > len(bins) - 49:
             return -1
         if run.resolution < _REGION + 2:

@@ -17,7 +17,7 @@ from locsvc.learning.learn import Options, learn
 from locsvc.model import CellFallback
 from locsvc.reference.calibration import read_calibration
 from locsvc.reference.cells import CellQueries
-from locsvc.reference.coverage import CoverageStore
+from locsvc.reference.coverage import CoverageStore, identities
 from locsvc.reference.store import Reference
 from locsvc.resolver.coverage_cells import lone_cells, reach_from
 from locsvc.resolver.coverage_siblings import widths_of
@@ -56,6 +56,16 @@ def store(history: town.Reports, tmp_path_factory: pytest.TempPathFactory) -> Co
 def shares(level: Floats) -> list[float]:
     """How many truths regions hold, by CONFIDENCES."""
     return [float((level <= c).mean()) for c in CONFIDENCES]
+
+
+def middles(queries: CellQueries, store: CoverageStore) -> Floats:
+    """Latitudes and longitudes of the cells' middles, (2, n)."""
+    radio, mcc, mnc, area, cell = (
+        getattr(queries, name).astype(np.int64) for name in ("radio", "mcc", "mnc", "area", "cell")
+    )
+    found, _ = store.find(identities.full(radio, mcc, mnc, area, cell))
+    result: Floats = store.cell_place[:][found].T / 1e7
+    return result
 
 
 def test_regions_hold_what_they_say(store: CoverageStore, parameters: Parameters, rng: np.random.Generator) -> None:
@@ -220,7 +230,9 @@ def test_an_identity_heard_in_two_places_is_in_either(
     assert (np.diff(bins & LOW) > 0).all()
     middle = found.latitude_deg[0], found.longitude_deg[0]
     far = np.array([float(distance_m(*middle, *h3.cell_to_latlng(int(b)))) for b in bins])
+    # The cloud is round one of them: between the two there is nothing.
     assert distance_m(*middle, *town.CENTRE) < 5_000
+    assert found.spread_m[0] < 3_000
     assert 0.1 < mass[far > 20_000].sum() < 0.6
     assert far.max() <= found.learned.reach_m[0]
     # Where something else says where the caller is, it is the one that is near.
@@ -240,6 +252,18 @@ def test_room_grows_with_what_is_asked(store: CoverageStore, parameters: Paramet
         for got, alone in zip(town.histogram_of(many, row), town.histogram_of(one, 0), strict=True):
             assert np.array_equal(got, alone)
         assert many.spread_m[row] == one.spread_m[0]
+
+
+def test_the_cloud_is_where_history_fits(store: CoverageStore, parameters: Parameters) -> None:
+    reports = town.drive(np.random.default_rng(3), 200, DAYS)
+    usual = town.asked(reports, store, parameters)
+    middle, (lat, lng) = middles(reports.queries(), store), reports.places()
+    own = distance_m(middle[0], middle[1], lat, lng)
+    moved = distance_m(usual.latitude_deg, usual.longitude_deg, lat, lng)
+    assert np.median(moved) < 0.8 * np.median(own)
+    # Of a level that was never heard history knows less, and the cloud is nearer to the cell and wider.
+    strange = town.asked(replace(reports, level_dbm=reports.level_dbm + 45), store, parameters)
+    assert np.median(strange.spread_m) > 1.2 * np.median(usual.spread_m)
 
 
 def test_old_scans_leave_the_histogram(store: CoverageStore, parameters: Parameters) -> None:
@@ -291,8 +315,8 @@ def test_cork_by_day(shared: Path, tmp_path: Path, parameters: Parameters, rng: 
     result = town.judged_claims(found, truth, parameters, rng)
     known = found.step == CellFallback.COVERAGE
     assert 0.75 < known.mean() < 0.95
-    middle = distance_m(*truth, found.latitude_deg, found.longitude_deg)
-    assert np.median(result.error_m[known]) < 0.7 * np.median(middle[known])
+    middle = distance_m(truth[0][known], truth[1][known], *middles(asked, store)[:, known])
+    assert np.median(result.error_m[known]) < 0.7 * np.median(middle)
     # One cell names itself through a whole drive and is 12 % of the rows known: no history could have told.
     assert 0.78 < shares(result.level[known])[2] < 0.97
     assert 0.75 < shares(result.level[~known])[2] <= 1.0

@@ -144,7 +144,7 @@ _LEARNED: Final = (
             Number("coverage_cell.advance_sd_steps", 0.1, 5.0, spread=0.5),
             Number("coverage_cell.doubt_visits", 0.3, 60.0),
             Number("coverage_cell.spread_factor", 0.3, 4.0, spread=0.5),
-            Number("coverage_cell.parent_share", 0.01, 2.0),
+            Number("coverage_cell.ring_share", 0.01, 0.8, "odds"),
             Number("cell_steps.coverage.outlier_share", 0.002, 0.5, "odds"),
         ),
     ),
