@@ -231,33 +231,42 @@ def add_histogram(row: Floats, tables: Tables, cell: Cells, area_m2: Floats, n: 
 
     In the order of their digits a cell's descendants stand together: what a cell holds is the difference of two sums.
     """
-    first, count = int(row[FIRST_ROW]), int(row[ROWS])
+    first, count, weight = int(row[FIRST_ROW]), int(row[ROWS]), row[WEIGHT]
+    bins, held, end = tables.bin, tables.held, first + count
+    next_start, after = np.int64(-1), first
     for j in range(n):
         resolution = np.int64(cell[j] >> np.uint64(52)) & 15
         last = np.int64(cell[j]) & _DIGITS
         start = last & ~((1 << 3 * (15 - resolution)) - 1)
-        low = _first_from(tables.bin, first, count, start)
-        if low == first + count:
+        # Siblings come one after the other: where the last one's bins ended, this one's begin.
+        low = after if start == next_start else _first_from(bins, first, count, start)
+        after, next_start = _passed(bins, low, end, last), last + 1
+        if low == end:
             continue
-        before = tables.held[low - 1] if low > first else 0.0
-        levels = resolution - ((tables.bin[low] >> 52) & 15)
+        before = held[low - 1] if low > first else 0.0
+        levels = resolution - ((bins[low] >> 52) & 15)
         shift = 3 * (15 - resolution + levels)
-        if levels >= 0 and (tables.bin[low] & _DIGITS) >> shift == last >> shift:
-            mass = (tables.held[low] - before) * _PART[levels]
-        else:
-            after = _first_from(tables.bin, low, first + count - low, last + 1)
-            mass = tables.held[after - 1] - before if after > low else 0.0
-        value[j] += _F(row[WEIGHT] * mass / area_m2[j])
+        if levels >= 0 and (bins[low] & _DIGITS) >> shift == last >> shift:
+            value[j] += _F(weight * ((held[low] - before) * _PART[levels]) / area_m2[j])
+        elif after > low:
+            value[j] += _F(weight * (held[after - 1] - before) / area_m2[j])
 
 
 @inlined
 def _first_from(bins: Ints, first: int, count: int, digits: np.int64) -> int:
-    """The first of `count` bins from `first` on whose digits are not below."""
+    """The first of `count` bins from `first` on whose digits are not below; without branches to guess wrong."""
     while count > 0:
-        half = count >> 1
-        if (bins[first + half] & _DIGITS) < digits:
-            first += half + 1
-            count -= half + 1
-        else:
-            count = half
+        half = (count + 1) >> 1
+        first += half if (bins[first + half - 1] & _DIGITS) < digits else 0
+        count -= half
     return first
+
+
+@inlined
+def _passed(bins: Ints, first: int, end: int, last: np.int64) -> int:
+    """The first of the bins from `first` to `end` whose digits are beyond `last`; mostly it is near."""
+    step = 1
+    while first + step <= end and (bins[first + step - 1] & _DIGITS) <= last:
+        first += step
+        step *= 2
+    return _first_from(bins, first, min(step - 1, end - first), last + 1)

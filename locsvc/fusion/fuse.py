@@ -15,7 +15,7 @@ from locsvc.compiled import compiled
 from locsvc.fusion.agreement import Agreement, agree_calls, agreement_of
 from locsvc.fusion.densities import Densities
 from locsvc.fusion.evaluation import Pieces, pieces_of
-from locsvc.fusion.grid import Found, Kept, Look, Posterior, locate, locate_calls, posterior_of, room_of_thread
+from locsvc.fusion.grid import Found, Kept, Posterior, locate, locate_calls, posterior_of, room_of_thread
 from locsvc.fusion.lattice import Lattice, Level, tables
 from locsvc.fusion.region import (
     Answers,
@@ -28,6 +28,7 @@ from locsvc.fusion.region import (
     compact_calls,
     list_modes,
 )
+from locsvc.fusion.splitting import Look
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.compiled import compiled, exp32, number_of_key, sort_key
+from locsvc.compiled import compiled, exp32, inlined, number_of_key, sort_key
 from locsvc.fusion.densities import Densities
 from locsvc.fusion.evaluation import Pieces, Places, blur_of, evaluate_call, pieces_of
-from locsvc.fusion.lattice import FINEST, FLAT_AREA_M2, Lattice, Level, direction, put_children, room_for, tables
+from locsvc.fusion.lattice import FLAT_AREA_M2, Lattice, Level, direction, room_for, tables, write_children
 from locsvc.fusion.leaves import Leaves
 from locsvc.fusion.search import first_cells, log_outside
 from locsvc.fusion.sorting import sort_keys
+from locsvc.fusion.splitting import FINEST_ANSWER, HIDDEN_CELLS, HIDDEN_MASS, HIDDEN_SHARPNESS, Look, State, choose
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,33 +33,10 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Cells = npt.NDArray[np.uint64]
 
-# Finest cells: 0.6 m edge, the end of H3.
-FINEST_ANSWER = FINEST
-# Mass of a level that may be left unsplit while the answer is still being closed in on.
-TAIL = 1e-3
-# Of what the confidence leaves out this part may be left in the larger cells, in the last level and before it.
-LAST_TAIL, CLOSING_TAIL = 0.25, 0.1
-# Cells that the set of the asked confidence must have, 40 to 280: a cell's edge is then a quarter to a tenth of its
-# radius, and taking whole cells overshoots the confidence by half a cell's mass, some 0.2 points.
-ENOUGH_CELLS = 40
-# Most cells of a call that are split in one level.
-MOST_SPLIT = 64
-# A cell in which evidence hides is split for it only while there are few of them: a thin ring hides in many.
-HIDDEN_CELLS = 64
-# A cell with this much of the mass in which evidence hides (Evaluation.sharpness) is split when the rest is done.
-HIDDEN_MASS, HIDDEN_SHARPNESS = 2e-3, 0.5
-# Where few cells hide something, each with this much of the mass is.
-LEAST_HIDDEN_MASS = 1e-6
-# A cell that may have this much of the mass in a closer look (Evaluation.gain) is split, however light it seems.
-GAINED_MASS = 3e-5
-# Smaller gains than this, a fifth, are within what a level may be wrong by.
-LEAST_GAIN = 0.2
 # A leaf with this much of the mass of the finished call is too large: what it was left for has gone.
 HEAVY_LEAF = 0.06
 # Cells below this part of the mass of their level are dropped at once.
 NOTHING = 1e-10
-# Beyond this the leaves are all that counts; more would overflow.
-MOST_EXPONENT = 80.0
 # Rounds of opening leaves again, at the most: each makes the leaves that are too large smaller.
 MOST_ROUNDS = 6
 # Leaves below this part of a finished call are dropped: together below 1e-3, which stays counted as elsewhere.
@@ -95,36 +73,6 @@ class Kept(NamedTuple):
     x: Floats
     y: Floats
     z: Floats
-
-
-class Look(NamedTuple):
-    """Room for what is seen at a level of cells: vectors less the anchor, areas, evaluation, order."""
-
-    x: Floats
-    y: Floats
-    z: Floats
-    area_m2: Floats
-    log: Floats32
-    sharpness: Floats32
-    gain: Floats32
-    mass: Floats32
-    key: Cells
-    order: Ints
-    split: npt.NDArray[np.bool_]
-
-
-class _State(NamedTuple):
-    """Numbers of the call that is being refined, as arrays of one.
-
-    `log_leaves`: log mass of all leaves and of what lies outside; `peak`: highest log of any leaf so far, opened ones
-    too, so that masses in its units never overflow; `kept`: number of leaves; `enough` (0 or 1): the asked set has
-    cells enough.
-    """
-
-    log_leaves: Floats
-    peak: Floats
-    kept: Ints
-    enough: Ints
 
 
 class Found(NamedTuple):
@@ -256,7 +204,7 @@ def locate_calls(
     kept: Kept,
 ) -> int:
     """Finds the posteriors of calls from `call` on, while there is room in `found`; the first call that is left."""
-    state = _State(np.zeros(1), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64))
+    state = State(np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64))
     base, used = starts[call], 0
     while call < len(confidence) and used + len(look.key) <= len(found.cell):
         log_elsewhere = _refine_call(t, d, call, confidence[call], levels, look, kept, state)
@@ -266,7 +214,7 @@ def locate_calls(
     return call
 
 
-@compiled
+@inlined
 def _refine_call(
     t: Lattice,
     d: Pieces,
@@ -275,7 +223,7 @@ def _refine_call(
     levels: tuple[Level, Level],
     look: Look,
     kept: Kept,
-    state: _State,
+    state: State,
 ) -> float:
     """Fills `kept` with the leaves of a call; the log mass outside of all cells."""
     level, below = levels
@@ -292,7 +240,7 @@ def _refine_call(
     for rounds in range(MOST_ROUNDS):
         while count > 0:
             _see(t, d, call, resolution, level, count, look)
-            _choose(confidence, resolution, count, look, state)
+            choose(confidence, resolution, count, look, state)
             count = _divide(t, resolution, level, count, look, below, kept, state)
             level, below = below, level
             resolution += 1
@@ -304,7 +252,7 @@ def _refine_call(
     return log_elsewhere
 
 
-@compiled
+@inlined
 def _see(t: Lattice, d: Pieces, call: int, resolution: int, level: Level, count: int, look: Look) -> None:
     """Evaluates a level, densities averaged over its cells."""
     ax, ay, az = d.anchor[call, 0], d.anchor[call, 1], d.anchor[call, 2]
@@ -320,92 +268,22 @@ def _see(t: Lattice, d: Pieces, call: int, resolution: int, level: Level, count:
     evaluate_call(d, call, places, count, blur, look.log, look.sharpness, look.gain, none)
 
 
-@compiled
-def sort_falling(value: Floats32, count: int, key: Cells, order: Ints) -> None:
-    """Writes the order of falling values (0 or more, float32), ties by place, to `order`."""
-    # A float32 of 0 or more sorts like its bits; the place makes the key unique.
-    for i in range(count):
-        key[i] = sort_key(value[i], 0xFFFFFFFF - i)
-    sort_keys(key, count)
-    for i in range(count):
-        order[i] = 0xFFFFFFFF - number_of_key(key[count - 1 - i])
-
-
-@compiled
-def _choose(confidence: float, resolution: int, count: int, look: Look, state: _State) -> None:
-    """Sets `look.split` for the cells, in `look.order` of falling mass, that are to be split; counts the others."""
-    # Masses in units of the level's own peak: a call's may fall by orders of magnitude from one level to the next.
-    peak = np.float64(look.log[:count].max())
-    for i in range(count):
-        look.mass[i] = exp32(look.log[i] - np.float32(peak)) * np.float32(look.area_m2[i])
-    sort_falling(look.mass, count, look.key, look.order)
-    here = 0.0
-    for k in range(count):
-        here += look.mass[look.order[k]]
-    total = here + math.exp(min(state.log_leaves[0] - peak, MOST_EXPONENT))
-    needed, held = 1, 0.0
-    for k in range(count):
-        held += look.mass[look.order[k]]
-        if held >= confidence * total:
-            break
-        needed += 1
-    # Cells to split: nearly all of the mass; when the next level will be the last, what is well around the asked set.
-    if 7 * needed >= ENOUGH_CELLS:
-        tail = LAST_TAIL * (1.0 - confidence)
-    else:
-        tail = min(TAIL, CLOSING_TAIL * (1.0 - confidence))
-    at_end = resolution >= FINEST_ANSWER
-    if needed >= ENOUGH_CELLS or at_end:
-        state.enough[0] = 1
-    enough = state.enough[0] == 1
-    sharp, heavy = 0, 0
-    for i in range(count):
-        if look.sharpness[i] > HIDDEN_SHARPNESS:
-            sharp += 1
-            if look.mass[i] > HIDDEN_MASS * total:
-                heavy += 1
-    # All cells that hide something where they are few, else the heavy ones where those are.
-    least = LEAST_HIDDEN_MASS if sharp <= HIDDEN_CELLS else HIDDEN_MASS if heavy <= HIDDEN_CELLS else np.inf
-    held, split = 0.0, 0
-    for k in range(count):
-        i = look.order[k]
-        hidden = look.sharpness[i] > HIDDEN_SHARPNESS and look.mass[i] > least * total
-        gain = min(np.float64(look.gain[i]), MOST_EXPONENT)
-        if gain > LEAST_GAIN and look.mass[i] * math.exp(gain) > GAINED_MASS * total:
-            hidden = True
-        # The heaviest come first, what merely hides something last: a full row loses the least.
-        closing = not enough and k < MOST_SPLIT and (k == 0 or held < here - tail * total)
-        look.split[k] = (hidden or closing) and not at_end and split < MOST_SPLIT
-        split += look.split[k]
-        held += look.mass[i]
-    # What is light beside a peak that a closer look dissolves may not be light: hardly anything is dropped yet.
-    kept = 0.0
-    for k in range(count):
-        mass = look.mass[look.order[k]]
-        if not look.split[k] and mass > NOTHING * here:
-            kept += mass
-    if kept > 0.0:
-        state.log_leaves[0] = np.logaddexp(state.log_leaves[0], peak + math.log(kept))
-    state.peak[0] = max(state.peak[0], peak)
-
-
-@compiled
+@inlined
 def _divide(
-    t: Lattice, resolution: int, level: Level, count: int, look: Look, below: Level, kept: Kept, state: _State
+    t: Lattice, resolution: int, level: Level, count: int, look: Look, below: Level, kept: Kept, state: State
 ) -> int:
     """Keeps what is not split as leaves, writes the children of the others to `below`; their number."""
-    here = 0.0
-    for i in range(count):
-        here += look.mass[i]
+    # What is light beside a peak that a closer look dissolves may not be light: hardly anything is dropped yet.
+    nothing = NOTHING * state.here[0]
     children = 0
     for k in range(count):
         i = look.order[k]
-        if look.split[k]:
-            put_children(
+        if look.split[i]:
+            write_children(
                 t, level.cell[i], level.face[i], level.turn[i], level.x[i], level.y[i], resolution + 1, below, children
             )
             children += 7
-        elif look.mass[i] > NOTHING * here and state.kept[0] < LEAF_ROOM:
+        elif look.mass[i] > nothing and state.kept[0] < LEAF_ROOM:
             at = state.kept[0]
             state.kept[0] = at + 1
             kept.cells.cell[at] = level.cell[i]
@@ -421,8 +299,8 @@ def _divide(
     return children
 
 
-@compiled
-def _weigh(log_elsewhere: float, kept: Kept, state: _State) -> float:
+@inlined
+def _weigh(log_elsewhere: float, kept: Kept, state: State) -> float:
     """Sets each kept leaf's share of everything; the log mass of everything."""
     peak = np.float32(state.peak[0])
     count = state.kept[0]
@@ -436,8 +314,8 @@ def _weigh(log_elsewhere: float, kept: Kept, state: _State) -> float:
     return float(state.peak[0]) + math.log(total)
 
 
-@compiled
-def _reopen(t: Lattice, log_elsewhere: float, kept: Kept, state: _State, level: Level) -> tuple[int, int]:
+@inlined
+def _reopen(t: Lattice, log_elsewhere: float, kept: Kept, state: State, level: Level) -> tuple[int, int]:
     """Opens leaves that turn out too large, and writes their children to `level`; their resolution and number.
 
     A leaf was left for its small part of the mass; when the rest shrinks in a closer look, it no longer is. A level has
@@ -474,7 +352,7 @@ def _reopen(t: Lattice, log_elsewhere: float, kept: Kept, state: _State, level: 
         if heavy:
             state.enough[0] = 0
         c = kept.cells
-        put_children(t, c.cell[i], c.face[i], c.turn[i], c.x[i], c.y[i], coarsest + 1, level, count)
+        write_children(t, c.cell[i], c.face[i], c.turn[i], c.x[i], c.y[i], coarsest + 1, level, count)
         count += 7
         left -= part
         kept.log[i] = OPENED
@@ -482,8 +360,8 @@ def _reopen(t: Lattice, log_elsewhere: float, kept: Kept, state: _State, level: 
     return coarsest + 1, count
 
 
-@compiled
-def _finish(kept: Kept, state: _State, log_elsewhere: float, key: Cells, found: Found, used: int) -> int:
+@inlined
+def _finish(kept: Kept, state: State, log_elsewhere: float, key: Cells, found: Found, used: int) -> int:
     """Writes the leaves of a finished call to `found`, densest first; the rows that are used then."""
     _weigh(log_elsewhere, kept, state)
     count = 0

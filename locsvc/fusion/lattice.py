@@ -319,22 +319,39 @@ def direction(t: Lattice, face: int, x: float, y: float) -> tuple[float, float, 
     )
 
 
+@inlined
+def _outwards(t: Lattice, face: int, edge: int, x: float, y: float) -> float:
+    """How far a place in the plane of a face is out from its centre towards an edge."""
+    return float(t.edge_normal[face, edge, 0] * x + t.edge_normal[face, edge, 1] * y)
+
+
 @compiled
 def put_children(
     t: Lattice, cell: np.uint64, face: int, turn: int, x: float, y: float, resolution: int, out: Level, at: int
 ) -> None:
     """Writes the seven children, which are of `resolution`, of a hexagon to `out` from row `at` on."""
+    write_children(t, cell, face, turn, x, y, resolution, out, at)
+
+
+@inlined
+def write_children(
+    t: Lattice, cell: np.uint64, face: int, turn: int, x: float, y: float, resolution: int, out: Level, at: int
+) -> None:
+    """`put_children` as a part of kernels: called, handing over the tables would take longer than all that is done."""
     shift = np.uint64(3 * (FINEST - resolution))
     base = (cell & np.uint64(0xFF0FFFFFFFFFFFFF)) & ~(np.uint64(7) << shift)
     base = base | (np.uint64(resolution) << np.uint64(52))
+    # Nearly all are so far from the edges of their face that no child is beyond one.
+    out_most = max(_outwards(t, face, 0, x, y), _outwards(t, face, 1, x, y), _outwards(t, face, 2, x, y))
+    edges = 0 if out_most + t.step[resolution] <= t.edge_offset else 3
     for digit in range(7):
         cx = x + t.offsets[resolution, turn, 0, digit]
         cy = y + t.offsets[resolution, turn, 1, digit]
         row = at + digit
         out.cell[row] = base | (np.uint64(digit) << shift)
         edge, beyond = 0, -1.0
-        for k in range(3):
-            over = t.edge_normal[face, k, 0] * cx + t.edge_normal[face, k, 1] * cy - t.edge_offset
+        for k in range(edges):
+            over = _outwards(t, face, k, cx, cy) - t.edge_offset
             if k == 0 or over > beyond:
                 edge, beyond = k, over
         if beyond > _EDGE_ROOM:
@@ -435,7 +452,7 @@ def cells_near(t: Lattice, places: Floats, radii: Floats, resolution: int, out: 
         for i in range(above):
             if count + 7 > room:
                 return -1
-            put_children(t, spare.cell[i], spare.face[i], spare.turn[i], spare.x[i], spare.y[i], r, out, count)
+            write_children(t, spare.cell[i], spare.face[i], spare.turn[i], spare.x[i], spare.y[i], r, out, count)
             to = count
             for k in range(count, count + 7):
                 px, py, pz, _ = direction(t, out.face[k], out.x[k], out.y[k])

@@ -68,29 +68,33 @@ def _peaks(mass: Floats, area_m2: Floats, east_m: Floats, north_m: Floats, count
     peaks meet they are one, unless the lower of them stands VALLEY times above the ground between them: wide ground
     that lies between two places must not make them one.
     """
-    root = np.arange(count)
-    radius = np.sqrt(area_m2[:count] / math.pi) * TOUCH
+    root, near = np.arange(count), np.empty(count, np.int64)
+    reach = np.sqrt(area_m2[:count] / math.pi) * TOUCH
+    # Whether each leaf so far touches the one in hand: a loop without branches, whose result is read eight at a time.
+    touches = np.zeros((count + 7) // 8 * 8, np.uint8)
+    eight = touches.view(np.uint64)
     for cell in range(1, count):
-        highest = -1
-        # Peaks are named by their densest leaf, so the least number is the highest.
+        here_e, here_n, own = east_m[cell], north_m[cell], reach[cell]
         for other in range(cell):
-            reach = radius[cell] + radius[other]
-            de, dn = east_m[cell] - east_m[other], north_m[cell] - north_m[other]
-            if de * de + dn * dn <= reach * reach:
-                peak = _peak_of(root, other)
-                if highest < 0 or peak < highest:
-                    highest = peak
-        if highest < 0:
-            continue
+            de, dn, both = here_e - east_m[other], here_n - north_m[other], own + reach[other]
+            touches[other] = de * de + dn * dn <= both * both
+        highest, found = -1, 0
+        for block in range((cell + 7) // 8):
+            if eight[block] == 0:
+                continue
+            for other in range(8 * block, min(8 * block + 8, cell)):
+                if touches[other]:
+                    # Peaks are named by their densest leaf, so the least number is the highest.
+                    near[found] = _peak_of(root, other)
+                    highest = near[found] if highest < 0 else min(highest, near[found])
+                    found += 1
         ground = mass[cell] / area_m2[cell]
-        for other in range(cell):
-            reach = radius[cell] + radius[other]
-            de, dn = east_m[cell] - east_m[other], north_m[cell] - north_m[other]
-            if de * de + dn * dn <= reach * reach:
-                lower = _peak_of(root, other)
-                if lower != highest and mass[lower] / area_m2[lower] < VALLEY * ground:
-                    root[lower] = highest
-        root[cell] = highest
+        for k in range(found):
+            lower = _peak_of(root, near[k])
+            if lower != highest and mass[lower] / area_m2[lower] < VALLEY * ground:
+                root[lower] = highest
+        if found > 0:
+            root[cell] = highest
     for cell in range(count):
         root[cell] = _peak_of(root, cell)
     return root

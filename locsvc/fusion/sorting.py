@@ -28,7 +28,7 @@ FULL = 24
 
 @compiled
 def sort_keys(key: Cells, count: int) -> None:
-    """Sorts the first `count` keys, ascending, in place.
+    """Sorts the first `count` keys, ascending, in place; they lie within 2^63 of each other.
 
     >>> keys = np.array([7, 3, 5], np.uint64)
     >>> sort_keys(keys, 3)
@@ -49,7 +49,8 @@ def sort_keys(key: Cells, count: int) -> None:
     first = np.zeros(buckets + 2, np.int32)
     bucket = np.empty(count, np.int32)
     for i in range(count):
-        at = min(np.int32(np.float64(key[i] - low) * scale), np.int32(buckets - 1))
+        # As a signed number: the other kind becomes a float in several steps.
+        at = min(np.int32(np.float64(np.int64(key[i] - low)) * scale), np.int32(buckets - 1))
         bucket[i] = at
         first[at + 2] += 1
     for b in range(2, buckets + 2):

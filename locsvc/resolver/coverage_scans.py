@@ -19,17 +19,8 @@ from locsvc.fusion.cell_claims import Histograms
 from locsvc.fusion.lattice import EDGE_M
 from locsvc.reference.coverage import identities
 from locsvc.resolver.coverage_mass import Fit, fit_of, put_masses
-from locsvc.resolver.coverage_signatures import (
-    MOST_CELLS,
-    MOST_COMPARED,
-    Comparison,
-    Room,
-    Scan,
-    Signatures,
-    compare,
-    room,
-    signatures_of,
-)
+from locsvc.resolver.coverage_passing import MOST_CELLS, MOST_COMPARED, Scan, Signatures, signatures_of
+from locsvc.resolver.coverage_signatures import Comparison, Room, compare, room
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -31,35 +31,36 @@ from locsvc.reference.coverage.files import (
     H_REPORTS,
     H_SERVING,
     H_VISITS,
-    R_LEVEL,
 )
 from locsvc.reference.coverage.identities import PCI_BITS, PHYSICAL_BIT
+from locsvc.resolver.coverage_passing import (
+    MOST_CELLS,
+    MOST_COMPARED,
+    Scan,
+    Seen,
+    Signatures,
+    best_of,
+    look_around,
+    room_to_pass,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-    from locsvc.reference.coverage import CoverageStore
 
     Floats = npt.NDArray[np.float64]
     Singles = npt.NDArray[np.float32]
     Ints = npt.NDArray[np.int64]
     Words = npt.NDArray[np.int32]
 
-# Cells of a scan that are compared; phones list some 30 at most.
-MOST_CELLS = 64
-# Places that are looked at in passing, and those that are compared.
-MOST_SEEN, MOST_COMPARED = 2048, 96
-_SLOTS = 4 * MOST_SEEN
-# Rows that are looked at in passing, the rarest cells' first: once enough places are known, more find no better ones.
-_MOST_ROWS = 500
-# A row that stands for more places than this tells them apart too little to be spread over them.
-_MOST_IN_A_BIN = 49
-_STEPS = 256
 # Levels that a phone tells lie within some 60 dB: the density of one that nothing is known of.
 _LEVEL_RANGE_DB = 60.0
-# Level difference in passing that halves what a cell counts.
-_PASSING_DB = 10.0
 _LEAST = 1e-4
+# Products of densities and shares become logarithms before they are too small for a float.
+_UNDERFLOW = 1e-200
+
+
+# Rows of the numbers of a scan's cells (first one and end) and of its channels (the same, and if they are physical).
+CELL, CELL_END, CHANNEL, CHANNEL_END, PHYSICAL = range(5)
 
 
 class Comparison(NamedTuple):
@@ -82,59 +83,24 @@ class Comparison(NamedTuple):
     cells_power: float
 
 
-class Signatures(NamedTuple):
-    """What kernels read of a coverage dataset."""
-
-    cell_start: Ints
-    row_bin: Words
-    row_stats: Singles
-    bin_first: Words
-    bin_last: Words
-    place_start: Ints
-    heard_cell: Words
-    heard_stats: Singles
-    cell_identity: Ints
-
-
-class Scan(NamedTuple):
-    """Known cells of one scan, ascending: identity, first cell number, how many, level (NaN); the serving one, -1."""
-
-    identity: Ints
-    first: Ints
-    clusters: Ints
-    level_dbm: Floats
-    serving: int
-
-
 class Room(NamedTuple):
     """Room to work in, for one scan after the other."""
 
-    slot: Words  # (_SLOTS,) number of the seen place + 1, 0 where free
-    place: Ints  # (MOST_SEEN,)
-    match: Floats  # (MOST_SEEN,)
-    latest: Floats  # (MOST_SEEN,) what the cell in hand adds
-    latest_cell: Words  # (MOST_SEEN,)
-    looks: Floats  # (4, MOST_CELLS): n, mean, variance, log share at the place in hand
+    seen: Seen
+    number: Ints  # (5, MOST_CELLS): numbers of the scan's cells, and of those of their channels; rows CELL to PHYSICAL
+    heard: Floats  # (3, MOST_CELLS): what the place in hand knows of the cells it heard, see `_gather`
     key: Ints  # (MOST_COMPARED,)
     value: Floats  # (MOST_COMPARED,)
     looked: Floats  # (MOST_COMPARED,)
     explained: Floats  # (MOST_COMPARED,)
 
 
-def signatures_of(store: CoverageStore) -> Signatures:
-    """The arrays of a dataset that kernels read."""
-    return Signatures(*(getattr(store, name) for name in Signatures._fields))
-
-
 def room() -> Room:
     """Room for the comparison of scans, one after the other."""
     return Room(
-        np.zeros(_SLOTS, np.int32),
-        np.empty(MOST_SEEN, np.int64),
-        np.empty(MOST_SEEN),
-        np.empty(MOST_SEEN),
-        np.empty(MOST_SEEN, np.int32),
-        np.empty((4, MOST_CELLS)),
+        room_to_pass(),
+        np.empty((5, MOST_CELLS), np.int64),
+        np.empty((3, MOST_CELLS)),
         np.empty(MOST_COMPARED, np.int64),
         np.empty(MOST_COMPARED),
         np.empty(MOST_COMPARED),
@@ -149,184 +115,159 @@ def _log(x: float) -> float:
 
 
 @inlined
-def _channel(identity: int) -> int:
-    """Network and channel of a physical identity, network of a full one (negative: no two kinds are equal)."""
-    if identity >> PHYSICAL_BIT:
-        return (identity & ((1 << PHYSICAL_BIT) - 1)) >> PCI_BITS
-    return -(identity >> CELL_BITS) - 1
-
-
-@inlined
-def _seen(room: Room, place: int, seen: int) -> int:
-    """Number of a place among those seen; a new one gets `seen`, -1 if there is no room."""
-    at = (place * 2654435761) & (_SLOTS - 1)
-    while room.slot[at] > 0:
-        number = int(room.slot[at]) - 1
-        if room.place[number] == place:
-            return number
-        at = (at + 1) & (_SLOTS - 1)
-    if seen >= MOST_SEEN:
-        return -1
-    room.slot[at] = seen + 1
-    room.place[seen], room.match[seen], room.latest_cell[seen] = place, 0.0, -1
-    return seen
+def _first_cell(cell_identity: Ints, identity: int) -> int:
+    """Number of the first cell with an identity not below."""
+    first, count = 0, len(cell_identity)
+    while count > 0:
+        half = count >> 1
+        if cell_identity[first + half] < identity:
+            first += half + 1
+            count -= half + 1
+        else:
+            count = half
+    return first
 
 
 @compiled
-def _look_around(scan: Scan, s: Signatures, room: Room) -> int:
-    """Writes the places where cells of the scan were heard, and roughly how well they match; how many.
+def _put_numbers(scan: Scan, cell_identity: Ints, number: Ints) -> int:
+    """Writes the cell numbers of a scan's cells and of their channels, ascending; how many channels.
 
-    Cells that few places hear come first: where there is no room for all places, theirs are the ones to look at.
+    Cells are numbered by identity: those of one network and channel (of one network, where identities are full) stand
+    together.
     """
-    room.slot[:] = 0
-    k, seen = len(scan.identity), 0
-    rows = np.empty(k, np.int64)
-    for j in range(k):
-        rows[j] = s.cell_start[scan.first[j] + scan.clusters[j]] - s.cell_start[scan.first[j]]
-    passed = 0
-    for j in np.argsort(rows):
-        if passed > _MOST_ROWS and seen >= MOST_COMPARED:
-            break
-        passed += rows[j]
-        for r in range(s.cell_start[scan.first[j]], s.cell_start[scan.first[j] + scan.clusters[j]]):
-            first, last = s.bin_first[s.row_bin[r]], s.bin_last[s.row_bin[r]]
-            if last - first > _MOST_IN_A_BIN:
-                continue
-            off = (scan.level_dbm[j] - s.row_stats[r, R_LEVEL]) / _PASSING_DB
-            gain = 0.5 if math.isnan(off) else 1.0 / (1.0 + off * off)
-            for place in range(first, last):
-                at = _seen(room, place, seen)
-                if at < 0:
-                    continue
-                seen = max(seen, at + 1)
-                # A cell counts once at a place, as serving cell or as neighbour.
-                if room.latest_cell[at] != j:
-                    room.latest_cell[at], room.latest[at] = j, 0.0
-                room.match[at] += max(gain - room.latest[at], 0.0)
-                room.latest[at] = max(gain, room.latest[at])
-    return seen
-
-
-@compiled
-def _best(room: Room, seen: int, cells: int) -> int:
-    """Writes the best matching places, ascending, to `room.key`; how many."""
-    held = np.zeros(_STEPS, np.int64)
-    scale = (_STEPS - 1) / max(float(cells), 1.0)
-    for i in range(seen):
-        held[int(room.match[i] * scale)] += 1
-    least, total = _STEPS, 0
-    while least > 0 and total + held[least - 1] <= MOST_COMPARED:
-        least -= 1
-        total += held[least]
-    n = 0
-    for i in range(seen):
-        if int(room.match[i] * scale) >= least:
-            room.key[n] = room.place[i]
-            n += 1
-    # Many that match alike: those seen first, which the rarest cells named.
-    for i in range(seen if n == 0 else 0):
-        if int(room.match[i] * scale) == least - 1 and n < MOST_COMPARED:
-            room.key[n] = room.place[i]
-            n += 1
-    room.key[:n] = np.sort(room.key[:n])
+    n, beyond = 0, -1
+    for j in range(len(scan.identity)):
+        identity = scan.identity[j]
+        number[CELL, j], number[CELL_END, j] = scan.first[j], scan.first[j] + scan.clusters[j]
+        if identity < beyond:
+            continue
+        physical = identity >> PHYSICAL_BIT
+        bits = PCI_BITS if physical else CELL_BITS
+        beyond = ((identity >> bits) + 1) << bits
+        number[CHANNEL, n] = _first_cell(cell_identity, (identity >> bits) << bits)
+        number[CHANNEL_END, n], number[PHYSICAL, n] = _first_cell(cell_identity, beyond), physical
+        n += 1
     return n
 
 
 @inlined
-def _take(room: Room, j: int, row: Singles, looks: float, most: float, c: Comparison) -> None:
-    """Notes what a place knows of a scan's cell: looks, mean level, variance, share of scans that heard it."""
-    n = float(row[H_REPORTS]) * looks
-    sd, mean = float(row[H_LEVEL_SD]), float(row[H_LEVEL])
-    spread = 0.0 if math.isnan(sd) else sd * sd
-    room.looks[0, j], room.looks[1, j] = n, mean
-    room.looks[2, j] = (c.pooled_looks * c.level_sd_db**2 + n * spread) / (c.pooled_looks + n)
-    room.looks[2, j] += c.mean_sd_db**2 / (n + 0.3)
-    room.looks[3, j] = min((n + c.prior_looks * c.prior_share) / (most * looks + c.prior_looks), c.most_share)
+def _served(heard_cell: Words, heard_stats: Singles, first: int, last: int, cells: int, more: int) -> float:
+    """Scans that cells of numbers `cells` to `more` served, of the rows `first` to `last` of a place."""
+    # Two sums side by side, as each step of one waits for the step before it.
+    even, odd = 0.0, 0.0
+    for r in range(first, last - 1, 2):
+        even += heard_stats[r, H_SERVING] if cells <= heard_cell[r] < more else 0.0
+        odd += heard_stats[r + 1, H_SERVING] if cells <= heard_cell[r + 1] < more else 0.0
+    if (last - first) % 2 and cells <= heard_cell[last - 1] < more:
+        even += heard_stats[last - 1, H_SERVING]
+    return float(even + odd)
 
 
 @compiled
-def _gather(place: int, scan: Scan, s: Signatures, c: Comparison, room: Room) -> tuple[float, float]:
-    """Notes what a place knows of the scan's cells in `room.looks`.
+def _gather(
+    rows: tuple[int, int],
+    counts: tuple[int, int, int],
+    number: Ints,
+    level_dbm: Floats,
+    heard_cell: Words,
+    heard_stats: Singles,
+    c: Comparison,
+    heard: Floats,
+) -> tuple[float, float, float, int]:
+    """Notes what a place, whose rows are told by first and end, knows of the scan's cells that it heard.
 
-    Returns what its unheard cells and its serving cells tell of the scan, and its looks.
+    `counts`: cells and channels of the scan, and its serving cell. `heard` gets, for each that was heard, how far the
+    scan's level is off the mean (0 where one is missing), 1 over the variance (then 0) and the share of scans that
+    heard it. Returns what unheard cells tell of the scan, the place's looks, scans that the scan's serving cell served,
+    and how many cells were heard.
     """
-    k = len(scan.identity)
-    room.looks[0, :k] = 0.0
-    told, looked, served, all_served = 0.0, 0.0, 0.0, 0.0
-    kind = scan.identity[max(scan.serving, 0)] >> PHYSICAL_BIT
-    r, end, j = s.place_start[place], s.place_start[place + 1], 0
-    while r < end:
-        channel = _channel(s.cell_identity[s.heard_cell[r]])
-        most, listed, visits, block = 0.0, 0.0, 0.0, r
-        while block < end and _channel(s.cell_identity[s.heard_cell[block]]) == channel:
-            if s.heard_stats[block, H_REPORTS] > most:
-                most, visits = s.heard_stats[block, H_REPORTS], s.heard_stats[block, H_VISITS]
-            listed = max(listed, s.heard_stats[block, H_LISTED])
-            all_served += s.heard_stats[block, H_SERVING] if (channel >= 0) == (kind > 0) else 0.0
-            block += 1
+    told, looked, served = 0.0, 0.0, 0.0
+    k, channels, serving = counts
+    r, last = rows
+    j, n, latest = 0, 0, -1
+    for b in range(channels):
+        while r < last and heard_cell[r] < number[CHANNEL, b]:
+            r += 1
+        most, listed, visits, end = 0.0, 0.0, 0.0, r
+        while end < last and heard_cell[end] < number[CHANNEL_END, b]:
+            if heard_stats[end, H_REPORTS] > most:
+                most, visits = heard_stats[end, H_REPORTS], heard_stats[end, H_VISITS]
+            listed = max(listed, heard_stats[end, H_LISTED])
+            end += 1
+        if end == r:
+            continue
         # A car at a red light is one look, not a hundred, and not quite only one: the root of both.
         looks = math.sqrt(max(visits, 1e-3) / max(most, 1e-3))
-        inside = False
-        for i in range(k):
-            inside = inside or _channel(scan.identity[i]) == channel
-        if inside:
-            looked = max(looked, most * looks)
-            while r < block:
-                cell = s.heard_cell[r]
-                while j < k and scan.first[j] + scan.clusters[j] <= cell:
-                    j += 1
-                if j < k and scan.first[j] <= cell:
-                    _take(room, j, s.heard_stats[r], looks, most, c)
-                    served += s.heard_stats[r, H_SERVING] if j == scan.serving else 0.0
-                elif channel >= 0:
-                    n = float(s.heard_stats[r, H_LISTED]) * looks
-                    share = (n + c.prior_looks * c.prior_share) / (listed * looks + c.prior_looks)
-                    told += c.unheard_exponent * _log(1.0 - min(share, c.most_share)) if listed > 0.0 else 0.0
-                r += 1
-        r = block
-    if scan.serving >= 0:
-        told += c.serving_exponent * _log((served + 0.01) / (all_served + 1.0))
-    return told, looked
+        looked = max(looked, most * looks)
+        prior, unheard = c.prior_looks * c.prior_share, 1.0
+        of_looks, of_lists = 1.0 / (most * looks + c.prior_looks), 1.0 / (listed * looks + c.prior_looks)
+        unlisted_counts = number[PHYSICAL, b] > 0 and listed > 0.0
+        for row in range(r, end):
+            cell = heard_cell[row]
+            while j < k and number[CELL_END, j] <= cell:
+                j += 1
+            if j == k or number[CELL, j] > cell:
+                if unlisted_counts:
+                    unheard *= 1.0 - min((heard_stats[row, H_LISTED] * looks + prior) * of_lists, c.most_share)
+                    if unheard < _UNDERFLOW:
+                        told, unheard = told + math.log(unheard), 1.0
+                continue
+            served += heard_stats[row, H_SERVING] if j == serving else 0.0
+            # Of several cells of one identity the last counts.
+            n -= 1 if j == latest else 0
+            latest, reports = j, heard_stats[row, H_REPORTS] * looks
+            if reports > 0.0:
+                sd, off = heard_stats[row, H_LEVEL_SD], level_dbm[j] - heard_stats[row, H_LEVEL]
+                spread = 0.0 if math.isnan(sd) else sd * sd
+                variance = (c.pooled_looks * c.level_sd_db**2 + reports * spread) / (c.pooled_looks + reports)
+                variance += c.mean_sd_db**2 / (reports + 0.3)
+                measured = not math.isnan(off)
+                heard[0, n], heard[1, n] = off if measured else 0.0, 1.0 / variance if measured else 0.0
+                heard[2, n] = min((reports + prior) * of_looks, c.most_share)
+                n += 1
+            else:
+                latest = -1
+        told += math.log(unheard) if unheard < 1.0 else 0.0
+        r = end
+    return told, looked, served, n
 
 
 @inlined
-def _offset_db(scan: Scan, c: Comparison, room: Room) -> float:
+def _offset_db(heard: Floats, n: int, c: Comparison) -> float:
     """What phone and car add to all levels, as the place would have it: a robust mean that is drawn to 0."""
     offset = 0.0
     for _ in range(3):
-        total = 1.0 / c.offset_sd_db**2
-        held = 0.0
-        for j in range(len(scan.identity)):
-            off = scan.level_dbm[j] - room.looks[1, j]
-            if room.looks[0, j] > 0.0 and not math.isnan(off):
-                z2 = (off - offset) ** 2 / room.looks[2, j]
-                weight = room.looks[3, j] * (c.level_freedom + 1.0) / (c.level_freedom + z2) / room.looks[2, j]
-                total += weight
-                held += weight * off
+        total, held = 1.0 / c.offset_sd_db**2, 0.0
+        for h in range(n):
+            off, sharp = heard[0, h], heard[1, h]
+            weight = heard[2, h] * (c.level_freedom + 1.0) * sharp
+            weight /= c.level_freedom + (off - offset) * (off - offset) * sharp
+            total += weight
+            held += weight * off
         offset = held / total
     return offset
 
 
-@inlined
-def _levels_fit(scan: Scan, c: Comparison, room: Room, unit: float) -> tuple[float, float]:
-    """Logarithm of how well the heard cells fit what a place knows of them, and how many of them it explains."""
-    offset = _offset_db(scan, c, room)
-    explained = 0.0
-    total = -0.5 * (offset / c.offset_sd_db) ** 2
-    stray = c.stray_rate / _LEVEL_RANGE_DB
-    for j in range(len(scan.identity)):
-        density = stray
-        if room.looks[0, j] > 0.0:
-            off = scan.level_dbm[j] - room.looks[1, j] - offset
-            here = 1.0 / _LEVEL_RANGE_DB
-            if not math.isnan(off):
-                z2 = off * off / room.looks[2, j]
-                power = -0.5 * ((c.level_freedom + 1.0) * _log(1.0 + z2 / c.level_freedom) + _log(room.looks[2, j]))
-                here = unit * float(exp32(np.float32(power)))
-            density += room.looks[3, j] * here
-        total += _log(density)
+@compiled
+def _levels_fit(heard: Floats, n: int, cells: int, c: Comparison, unit: float) -> tuple[float, float]:
+    """Logarithm of how well the `n` heard of a scan's cells fit what a place knows of them; how many it explains."""
+    offset = _offset_db(heard, n, c)
+    stray = max(c.stray_rate / _LEVEL_RANGE_DB, 1e-37)
+    total = -0.5 * (offset / c.offset_sd_db) ** 2 + (cells - n) * math.log(stray)
+    explained, product = 0.0, 1.0
+    for h in range(n):
+        sharp = heard[1, h]
+        here = 1.0 / _LEVEL_RANGE_DB
+        if sharp > 0.0:
+            off = heard[0, h] - offset
+            power = -0.5 * (c.level_freedom + 1.0) * _log(1.0 + off * off * sharp / c.level_freedom)
+            here = unit * math.sqrt(sharp) * float(exp32(np.float32(power)))
+        density = stray + heard[2, h] * here
         explained += 1.0 - stray / density
-    return total, explained
+        product *= density
+        if product < _UNDERFLOW:
+            total, product = total + math.log(product), 1.0
+    return total + math.log(product), explained
 
 
 @compiled
@@ -335,13 +276,36 @@ def compare(scan: Scan, s: Signatures, c: Comparison, room: Room) -> int:
 
     Weights sum to 1; places with next to none are left out.
     """
-    n = _best(room, _look_around(scan, s, room), len(scan.identity))
+    n = best_of(room.seen, room.key, look_around(scan, s, room.seen), len(scan.identity))
     freedom = c.level_freedom
     unit = math.exp(math.lgamma((freedom + 1.0) / 2.0) - math.lgamma(freedom / 2.0)) / math.sqrt(freedom * math.pi)
     best, shared = -1e300, (c.usual_cells / len(scan.identity)) ** c.cells_power
+    counts = len(scan.identity), _put_numbers(scan, s.cell_identity, room.number), scan.serving
+    serving, cells = scan.serving >= 0, len(s.cell_identity)
+    physical = _first_cell(s.cell_identity, 1 << PHYSICAL_BIT)
+    by_channel = scan.identity[max(scan.serving, 0)] >> PHYSICAL_BIT > 0
+    level, numbers, heard_cell, heard_stats, heard = (
+        scan.level_dbm,
+        room.number,
+        s.heard_cell,
+        s.heard_stats,
+        room.heard,
+    )
     for i in range(n):
-        told, looked = _gather(room.key[i], scan, s, c, room)
-        fit, room.explained[i] = _levels_fit(scan, c, room, unit)
+        first, last = s.place_start[room.key[i]], s.place_start[room.key[i] + 1]
+        told, looked, served, k = _gather((first, last), counts, numbers, level, heard_cell, heard_stats, c, heard)
+        fit, room.explained[i] = _levels_fit(heard, k, counts[0], c, unit)
+        told *= c.unheard_exponent
+        if serving:
+            served_by_all = _served(
+                heard_cell,
+                heard_stats,
+                first,
+                last,
+                physical if by_channel else 0,
+                cells if by_channel else physical,
+            )
+            told += c.serving_exponent * _log((served + 0.01) / (served_by_all + 1.0))
         value = shared * (c.level_exponent * fit + told) + c.visits_exponent * _log(looked + 1e-3)
         room.value[i], room.looked[i] = value, looked
         best = max(best, value)

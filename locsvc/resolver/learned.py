@@ -90,6 +90,9 @@ def whole_scans(
     begins
         (rows,) whether a scan begins with the cell.
     """
+    if begins.all():
+        # No scan has a second cell.
+        return _no_scans(len(begins))
     start = np.flatnonzero(begins)
     scan = np.cumsum(begins) - 1
     speaker = measured.slot[start]
@@ -111,6 +114,13 @@ def whole_scans(
     slot = speaker[taken]
     exponent = _exponents(slot, slots, parameters.dependence["same_method_exponent"])
     return WholeScans(slot, exponent, chosen, member)
+
+
+def _no_scans(cells: int) -> WholeScans:
+    """None of so many cells is a part of a scan."""
+    none = np.zeros(0)
+    nothing = ComparedScans(none, none, none, no_histograms(0))
+    return WholeScans(np.zeros(0, np.int64), none, nothing, np.zeros(cells, bool))
 
 
 def _note(member: Bools, known: Bools, slot: Ints, speaker: Ints, slots: Slots) -> None:
