@@ -3,8 +3,8 @@
 One consumer takes whatever has arrived at that moment, without waiting for more, reads it into one table of evidence
 and hands that to the resolver as one array call. Reading and explaining run on the event loop; the fusion between them
 is kernels, which let go of the interpreter, and runs in a thread beside it. What arrives meanwhile is the next round:
-it is read as soon as the thread is free, before the answers of the last one are written, so that loop and thread work
-side by side (docs/decisions).
+it is read when it is as large as the one that the thread has, or the thread is free, so that loop and thread work side
+by side (docs/decisions).
 
 Single calls go first; calls of batches fill the rest of a round, so that a batch of a thousand never stands in the way
 of a live call for longer than one round.
