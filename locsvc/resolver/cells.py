@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -281,9 +281,11 @@ def _claims_of(
     )
     further = parameters.dependence["neighbour_exponent"]
     k, told = _describe(cells, found, slots.age_s, further, slots.fallback, slots.placed, claimed, odd)
-    claims = CellClaims(*(cast("Any", column)[:k] for column in claimed[:-1]))
+    columns: dict[str, Any] = {name: column[:k] for name, column in claimed._asdict().items()}
+    own = columns.pop("at")
+    claims = CellClaims(**columns)
     if blended is not None:
-        claims.learned, claims.spread_m = of_claims(blended.learned, at[:k]), blended.spread_m[at[:k]]
+        claims.learned, claims.spread_m = of_claims(blended.learned, own), blended.spread_m[own]
     return claims, odd if told else None
 
 

@@ -4,8 +4,9 @@ What counts for a bin is how often it was visited, times how well the measuremen
 
     c_b = visits_b ** g * (f + (1 - f) * t(level | b) * t(quality | b) * t(advance | b))
 
-with Student kernels that are 1 at the bin's own mean. A bin's count is shared with its parent and grandparent
-(`parent_share`, `grandparent_share`): next to a road that was driven there are others. See docs/algorithm.md.
+with Student kernels that are 1 at the bin's own mean. A bin's count is shared with the six bins beside it
+(`coverage_ring.py`), then with its parent and grandparent (`parent_share`, `grandparent_share`): next to a road that
+was driven there are others. See docs/algorithm.md.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from locsvc.reference.coverage.files import (
     R_QUALITY_SD,
     R_VISITS,
 )
+from locsvc.reference.coverage.tallies import REGION
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -41,8 +43,6 @@ _RESOLUTION_MASK = 15 << RESOLUTION_SHIFT
 # What tells the order of cells of several resolutions.
 DIGITS = (1 << RESOLUTION_SHIFT) - 1
 _FINEST = 15
-# Resolution of the regions of which a cell's bins are of one resolution each.
-_REGION = 5
 # Visits are faded numbers: what is below was visited once.
 _TWICE = 1.5
 # Base cells that are pentagons: their chains of centre children have no child of digit 1.
@@ -199,7 +199,7 @@ def put_masses(key: Ints, count: Floats, total: float, fit: Fit, bins: Ints, mas
     ----------
     key, count
         (rows,) H3 cells in the order of their digits, none within another, and what each counts. Where they are of
-        several resolutions, those within one cell of resolution 5 are of one (the coverage's regions).
+        several resolutions, those of one region of the coverage are of one.
     total
         Sum of the counts.
     bins, mass
@@ -211,8 +211,8 @@ def put_masses(key: Ints, count: Floats, total: float, fit: Fit, bins: Ints, mas
         run = _Run(key, count, total, (key[i] >> RESOLUTION_SHIFT) & 15)
         if n > len(bins) - 49:
             return -1
-        if run.resolution < _REGION + 2:
-            # Its grandparent would reach beyond the region.
+        if run.resolution < REGION + 2:
+            # Its grandparent would reach beyond the region, within which all bins of a cell are of one resolution.
             bins[n], mass[n] = key[i], count[i] / total
             n, i = n + 1, i + 1
             continue
