@@ -97,8 +97,3 @@ def estimate_from_json(value: object) -> model.LocationEstimate:
     if estimate is None or violations:
         raise InvalidInput(violations)
     return estimate
-
-
-def trace_to_json(trace: model.Trace) -> Json:
-    """The trace in the proto3 JSON mapping."""
-    return to_json(trace)

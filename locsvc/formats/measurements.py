@@ -22,7 +22,6 @@ from locsvc.model import CellMeasurement, CellScan, Evidence, Radio
 if TYPE_CHECKING:
     from lxml.etree import _Element as Element
 
-CELLULAR = "urn:ietf:params:xml:ns:geopriv:lm:cell"
 # RFC 7105 ends with LTE; these are the names by which peers carry an NR cell identity in its place for extensions.
 _NR_NAMES = ("nci", "nrci", "ncgi", "nrcid")
 _CDMA_NAMES = ("sid", "nid", "baseid")

@@ -42,7 +42,6 @@ LOCK = ".lock"
 DRAFT_PREFIX = ".draft-"
 TRASH_PREFIX = ".trash-"
 ID_DIGITS = 12
-KEPT_SNAPSHOTS = 2
 # Large enough that the interpreter's share of hashing is nothing, small enough to stay in the processor's cache.
 HASH_BLOCK_BYTES = 1 << 20
 # Without a manifest nobody knows what the other files are, so nothing can be carried over either.

@@ -6,14 +6,12 @@ INVALID_ARGUMENT with details, where the library would answer INTERNAL.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.message import DecodeError, Message
-
-from locsvc.rpc.status import abort_with, reason_status
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -24,26 +22,6 @@ def add_service(server: grpc.aio.Server, service: ServiceDescriptor, servicer: o
     handlers = {method.name: _handler(method, getattr(servicer, method.name)) for method in service.methods}
     server.add_registered_method_handlers(service.full_name, handlers)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
-
-
-def add_unserved(server: grpc.aio.Server, service: ServiceDescriptor, remedy: str) -> None:
-    """Register every method of `service` with an answer of UNIMPLEMENTED that says what to do instead."""
-    handlers = {method.name: _handler(method, _unserved(method, remedy)) for method in service.methods}
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
-
-
-def _unserved(method: MethodDescriptor, remedy: str) -> Callable[..., Awaitable[None]]:
-    message = f"{service_name(method)} is not served by this version; {remedy}"
-
-    async def behaviour(_request: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        await abort_with(context, reason_status(grpc.StatusCode.UNIMPLEMENTED, "NOT_SERVED", message))
-
-    return behaviour
-
-
-def service_name(method: MethodDescriptor) -> str:
-    """The method with its service, as documents call it: `CallService.GetCall`."""
-    return f"{method.containing_service.name}.{method.name}"
 
 
 def _handler(method: MethodDescriptor, behaviour: Callable[..., Any]) -> grpc.RpcMethodHandler[Any, Any]:

@@ -92,11 +92,6 @@ class Workers:
         self._ending = False
         self._wake_in, self._wake_out = self._context.Pipe(duplex=False)
 
-    @property
-    def pids(self) -> list[int]:
-        """Process numbers of the workers that live."""
-        return [w.process.pid for w in self._workers if w.process.pid is not None]
-
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT.
 

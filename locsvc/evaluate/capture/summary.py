@@ -20,9 +20,8 @@ MARKS_S = (1.0, 5.0, 10.0, 20.0, 30.0)
 DEADLINE_S = 20.0
 SECONDS = tuple(float(s) for s in range(1, 31))
 WITHIN_M = (300.0, 50.0)
+# The service, what the evidence itself allows, and what others would have said.
 OURS, EVIDENCE, NEWEST, SMALLEST = "ours", "evidence", "newest", "smallest"
-# What the evidence itself allows, and what others would have said.
-OTHERS = (EVIDENCE, NEWEST, SMALLEST)
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p99_9": 0.999, "worst": 1.0}
 _CHANCE_BINS = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 _MOST_LISTED = 50

@@ -37,8 +37,6 @@ MNC_BITS = 10
 MCC_BITS = 10
 MAX_MCC = 999
 MAX_MNC = 999
-# By radio, its place in the network part of a key. A radio that is not known has none; such a key is never used.
-RADIO_FIELD = np.array([0, *((np.arange(4) << (MCC_BITS + MNC_BITS)).tolist())], dtype=np.int64)
 # Cells of an eNodeB: the low 8 bits of the ECI. A gNodeB's share of the NCI is the operator's choice (22 to 32 bits);
 # 22 is what UK operators use, and taking too few bits only makes the "site" wider.
 LTE_CELL_BITS = 8

@@ -93,14 +93,6 @@ class CoverageStore:
         first = np.searchsorted(self.cell_identity, identity)
         return first, np.searchsorted(self.cell_identity, identity, side="right") - first
 
-    def places_of_h3(self, h3_cell: Ints) -> Ints:
-        """Place numbers of H3 cells of the store's resolution, (n,) int64; -1 where nothing was heard."""
-        own = self.bin_h3[self.place_first :]
-        if not len(own):
-            return np.full(len(h3_cell), -1)
-        at = np.minimum(np.searchsorted(own, h3_cell), len(own) - 1)
-        return np.where(own[at] == h3_cell, at, -1)
-
     @property
     def places(self) -> int:
         """How many places there are."""
