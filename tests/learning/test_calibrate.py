@@ -234,6 +234,32 @@ def test_a_gain_smaller_than_its_error_may_be_chance() -> None:
     assert sure(hundred, 100)
 
 
+def lines(rng: np.random.Generator, folder: Path, *, sigma_m: float, elsewhere: float) -> Path:
+    """Calls from fixed lines, `sigma_m` from where their records are and now and then elsewhere; data beside them."""
+    n = 400
+    away = np.where(rng.random(n)[:, None] < elsewhere, rng.normal(0, 8000, (n, 2)), rng.normal(0, sigma_m, (n, 2)))
+    place = np.array(CENTER) + rng.uniform(-0.05, 0.05, (n, 2))
+    numbers = [f"+441632960{k:03d}" for k in range(n)]
+    records = ["number,class_of_service,latitude,longitude,placement"]
+    records += [f"{number},1,{lat},{lng},structure" for number, (lat, lng) in zip(numbers, place, strict=True)]
+    (folder / "lines.csv").write_text("\n".join(records), encoding="utf-8")
+    asked = ["import", "lines", str(folder / "lines.csv"), "--default-region", "GB", "--data", str(folder / "data")]
+    assert CliRunner().invoke(main, asked).exit_code == 0
+    truth = place + away / METRES / np.array([1.0, np.cos(np.radians(CENTER[0]))])
+    table = {"session": numbers, "calling_number": numbers, "truth_lat": truth[:, 0], "truth_lon": truth[:, 1]}
+    pq.write_table(pa.table(table), folder / "calls.parquet")
+    return folder / "calls.parquet"
+
+
+def test_lines_farther_off_than_thought_are_no_outliers(rng: np.random.Generator, tmp_path: Path) -> None:
+    """Six times as wide as shipped: that is found in the width, and the share of outliers is what it is."""
+    path = lines(rng, tmp_path, sigma_m=90.0, elsewhere=0.1)
+    found = calibrate([path], Reference.open(tmp_path / "data"), Options(only=("line.", "placement_sigma_m."), folds=3))
+    assert value_at(found.values, "placement_sigma_m.structure") == pytest.approx(90, rel=0.2)
+    assert value_at(found.values, "line.fixed.outlier_share") == pytest.approx(0.1, abs=0.06)
+    assert {r.verdict for r in found.results if r.group == "line.voip"} == {NONE}
+
+
 def test_one_day_cannot_be_left_out(rng: np.random.Generator, tmp_path: Path) -> None:
     path = claims(rng, tmp_path / "history.parquet", factor=2.0, sessions=24)
     found = fitted(path, "device.gnss", by_day=True)
