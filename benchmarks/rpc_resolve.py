@@ -1,6 +1,6 @@
 """What a resolve costs, in process and over gRPC against an echo on the same server in the same run.
 
-    python benchmarks/rpc_resolve.py [--data DIR --call FILE] [--json]
+    python benchmarks/rpc_resolve.py [--data DIR --call FILE] [--no-resolver-process] [--json]
 
 Without a data directory the sample town is imported into a temporary one, and the call is its first one with a fourth
 cell, so that anyone can repeat the figures from a clone: four cells, a satellite fix and a line.
@@ -45,12 +45,23 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=usual.clients, help="client processes")
     parser.add_argument("--concurrency", type=int, default=usual.concurrency, help="requests each keeps open")
     parser.add_argument("--tail-s", type=float, default=usual.tail_s, help="seconds at half the load")
+    parser.add_argument(
+        "--resolver-process",
+        action=argparse.BooleanOptionalAction,
+        help="one beside the worker, as `serve` has",
+    )
     parser.add_argument("--json", action="store_true", help="JSON on stdout instead of a table")
     given = parser.parse_args()
     call = call_from_text(given.call.read_text(encoding="utf-8").splitlines()[0]) if given.call else town_call()
     settings = BenchSettings(
-        given.calls, given.rounds, given.round_s, given.clients, given.concurrency, given.tail_s
-    )  # fmt: skip
+        given.calls,
+        given.rounds,
+        given.round_s,
+        given.clients,
+        given.concurrency,
+        given.tail_s,
+        given.resolver_process,
+    )
     with tempfile.TemporaryDirectory() as folder:
         data = given.data
         if data is None:

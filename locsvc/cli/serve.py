@@ -27,6 +27,11 @@ locsvc serve --data mydata --journal postgresql://db/calls --keep-days 90    # l
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=int, default=50051, show_default=True, help="Port; 0 takes a free one.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes on the port.")
+@click.option(
+    "--resolver-process/--no-resolver-process",
+    default=None,
+    help="Resolve in a process beside each worker.  [default: where it has two cores]",
+)
 @click.option("--certificate", type=FILE, help="Server's certificate (PEM); with --private-key it means TLS.")
 @click.option("--private-key", type=FILE, help="Key of the certificate (PEM).")
 @click.option("--client-authority", type=FILE, help="Authority of client certificates (PEM): mutual TLS.")

@@ -52,6 +52,9 @@ LEAST_FOLLOWS_S = 2e-3
 # What a shed client is told to wait: a round of 64 calls takes 5 to 10 ms, so the queue is gone by then.
 RETRY_AFTER_S = 0.25
 
+TOO_MANY = "the server has as many requests waiting as it takes; try again after the delay in RetryInfo"
+PASSED = "the deadline passed before the call was resolved; give more time"
+
 
 class Begins(Protocol):
     """Calls on their way through the resolver."""
@@ -155,8 +158,7 @@ class Batcher:
             While no data is mapped.
         """
         if len(self._live) >= self._max_waiting:
-            msg = "the server has as many requests waiting as it takes; try again after the delay in RetryInfo"
-            raise Overloaded(msg, RETRY_AFTER_S)
+            raise Overloaded(TOO_MANY, RETRY_AFTER_S)
         return self._put(self._live, question, remaining_s)
 
     def reserve(self, count: int) -> None:
@@ -280,8 +282,7 @@ class Batcher:
             if waiting.answer.done():  # the client went away
                 continue
             if waiting.deadline_s is not None and waiting.deadline_s <= now_s:
-                msg = "the deadline passed before the call was resolved; give more time"
-                waiting.answer.set_exception(DeadlineExceeded(msg))
+                waiting.answer.set_exception(DeadlineExceeded(PASSED))
                 continue
             taken.append(waiting)
 

@@ -45,7 +45,7 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class BenchSettings:
-    """How much is measured; the defaults take about half a minute."""
+    """How much is measured, and whether with a process beside the worker; the defaults take about half a minute."""
 
     calls: int = 2_000
     rounds: int = 5
@@ -53,6 +53,7 @@ class BenchSettings:
     clients: int = 2
     concurrency: int = 32
     tail_s: float = 5.0
+    resolver_process: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +219,13 @@ class _Round:
 class _Bench:
     """A server process with the echo on it, and the client processes."""
 
-    def __init__(self, data: Path | None, call: Call, reply: bytes, clients: int) -> None:
+    def __init__(self, server: ServerSettings, call: Call, reply: bytes, clients: int) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._pipes: list[Pipe] = []
         self._processes: list[multiprocessing.process.BaseProcess] = []
         request = ResolveLocationRequest()
         write_call(call, request.call)
-        self._start(_serve_bench, data, reply)
+        self._start(_serve_bench, server, reply)
         self.server = self._pipes[0]
         port = _receive(self.server)
         for seed in range(clients):
@@ -288,7 +289,8 @@ def _receive(pipe: Pipe) -> Any:  # noqa: ANN401 - what a process of this module
 def _over_grpc(
     data: Path | None, call: Call, reply: bytes, settings: BenchSettings, progress: Callable[[str], None]
 ) -> OverGrpc:
-    bench = _Bench(data, call, reply, settings.clients)
+    server = ServerSettings(data=data, port=0, resolver_process=settings.resolver_process, drain_s=0.0, grace_s=1.0)
+    bench = _Bench(server, call, reply, settings.clients)
     try:
         for path in (ECHO_PATH, RESOLVE_PATH):
             bench.round(path, min(1.0, settings.round_s), concurrency=settings.concurrency)
@@ -338,10 +340,10 @@ def _run_client(pipe: Pipe, port: int, request: bytes, seed: int) -> None:
         connection.close()
 
 
-def _serve_bench(pipe: Pipe, data: Path | None, reply: bytes) -> None:
+def _serve_bench(pipe: Pipe, settings: ServerSettings, reply: bytes) -> None:
     """The server process: one worker as `serve` runs it, with the echo beside it."""
     logs.configure("console", level=logs.WARNING)
-    asyncio.run(_serve(pipe, ServerSettings(data=data, port=0, drain_s=0.0, grace_s=1.0), reply))
+    asyncio.run(_serve(pipe, settings, reply))
 
 
 async def _serve(pipe: Pipe, settings: ServerSettings, reply: bytes) -> None:
@@ -349,6 +351,8 @@ async def _serve(pipe: Pipe, settings: ServerSettings, reply: bytes) -> None:
     server.server.add_registered_method_handlers(ECHO_SERVICE, {"Echo": echo_handler(reply)})
     port = await server.listen()
     await server.load()
+    if server.beside is not None:
+        await server.beside.serving.wait()
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
 
@@ -362,7 +366,10 @@ async def _serve(pipe: Pipe, settings: ServerSettings, reply: bytes) -> None:
             ended.set()
         else:
             times = os.times()
-            pipe.send((times.user + times.system, server.batcher.rounds, server.batcher.resolved))
+            counts = [times.user + times.system, server.batcher.rounds, server.batcher.resolved]
+            if (beside := server.beside) is not None:
+                counts = [*map(sum, zip(counts, (beside.cpu_s, beside.rounds, beside.resolved), strict=True))]
+            pipe.send(tuple(counts))
 
     loop.add_reader(pipe.fileno(), asked)
     pipe.send(port)

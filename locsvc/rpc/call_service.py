@@ -15,7 +15,8 @@ from locsvc.calls.words import LookUp
 from locsvc.errors import LocsvcError
 from locsvc.rpc.convert.estimates import write_estimate
 from locsvc.rpc.convert.live import read_add, read_call_id, read_watch, write_kept, write_record, write_update
-from locsvc.rpc.services import fail, not_a_message
+from locsvc.rpc.convert.violations import not_a_message
+from locsvc.rpc.services import fail
 from locsvc.rpc.status import abort_with, reason_status, status_of
 from locsvc.v1 import call_service_pb2 as messages
 from locsvc.v1 import call_service_pb2_grpc

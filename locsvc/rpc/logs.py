@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+log = structlog.get_logger("locsvc.rpc")
+
 INFO, WARNING = logging.INFO, logging.WARNING
 
 if TYPE_CHECKING:
@@ -29,3 +31,15 @@ def configure(log_format: LogFormat, *, level: int = INFO) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def tell_fault(method: str, error: BaseException) -> None:
+    """Log a fault that nobody foresaw: where it happened, without its text, which may hold a number."""
+    log.error("fault", method=method, error=type(error).__name__, at=_place(error))
+
+
+def _place(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"

@@ -13,7 +13,8 @@ import structlog
 
 from locsvc.errors import Unavailable
 from locsvc.rpc import lookups
-from locsvc.rpc.services import fail, not_a_message
+from locsvc.rpc.convert.violations import not_a_message
+from locsvc.rpc.services import fail
 from locsvc.v1 import reference_service_pb2 as messages
 from locsvc.v1 import reference_service_pb2_grpc
 

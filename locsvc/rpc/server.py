@@ -12,8 +12,10 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from locsvc.compiled import are_kept
 from locsvc.errors import ConfigError
 from locsvc.rpc.batcher import Batcher
+from locsvc.rpc.beside import Beside
 from locsvc.rpc.call_service import CallService
 from locsvc.rpc.handlers import add_service
 from locsvc.rpc.live_serving import CALL_SERVICE, LiveServing
@@ -62,6 +64,7 @@ class LocationServer:
             max_waiting=settings.max_waiting,
             max_bulk=settings.max_waiting_batch_calls,
         )
+        self.beside = Beside(settings) if settings.resolves_beside else None
         self._health = health.aio.HealthServicer()
         self.calls = CallService()
         self._live = LiveServing(settings, self.batcher, self.calls, self._set_health, keeps_house=keeps_house)
@@ -89,7 +92,7 @@ class LocationServer:
             await self._health.set(name, _NOT_SERVING)
         await self._health.set(CALL_SERVICE, _NOT_SERVING)
         # gRPC asks them in this order whose a request is: first what is asked most.
-        add_service(self.server, _LOCATION, LocationService(self.batcher))
+        add_service(self.server, _LOCATION, LocationService(self.batcher, self.beside))
         add_service(self.server, _REFERENCE, self._reference)
         add_service(self.server, _CALL, self.calls)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
@@ -123,10 +126,16 @@ class LocationServer:
             When the calibration of the data directory is wrong.
         """
         settings = self._settings
+        # Side by side where the machine code is there; it is compiled by one of them only.
+        starts_at_once = self.beside is not None and are_kept()
+        if self.beside is not None and starts_at_once:
+            self.beside.process.start()
         resolver = await asyncio.to_thread(
             make or (lambda: open_resolver(settings.data, require_data=settings.require_data))
         )
         await asyncio.to_thread(warm, resolver)
+        if self.beside is not None and not starts_at_once:
+            self.beside.process.start()
         self.batcher.resolver = resolver
         await self._live.start()
         settle()
@@ -142,6 +151,8 @@ class LocationServer:
         """Tell the look-ups and the health names of the datasets which snapshot is in force."""
         reference = resolver.reference
         self._reference.reference = reference
+        if self.beside is not None:
+            self.beside.follow(reference.snapshot_id)
         for dataset in DATASETS:
             there = getattr(reference, dataset) is not None
             await self._health.set(f"locsvc.reference.{dataset}", _SERVING if there else _NOT_SERVING)
@@ -156,7 +167,7 @@ class LocationServer:
             return
         self._stopped = True
         await self._health.enter_graceful_shutdown()
-        log.info("draining", waiting=self.batcher.waiting)
+        log.info("draining", waiting=self.batcher.waiting + (self.beside.waiting if self.beside else 0))
         await asyncio.sleep(self._settings.drain_s if drain_s is None else drain_s)
         if self._follower is not None:
             self._follower.cancel()
@@ -168,10 +179,12 @@ class LocationServer:
         self._live.end_streams()
         await stopping
         await self._live.close()
+        if self.beside is not None:
+            await self.beside.process.close()
         self.batcher.close()
         # What lived when the data was mapped is out of the collector's sight (`settle`), and servers are in circles.
         self._reference.reference = None
-        log.info("stopped", resolved=self.batcher.resolved)
+        log.info("stopped", resolved=self.batcher.resolved + (self.beside.resolved if self.beside else 0))
 
 
 def _report(task: asyncio.Task[None]) -> None:

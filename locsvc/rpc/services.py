@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import grpc
-import structlog
 
-from locsvc.errors import FieldViolation, InvalidInput, LocsvcError, meaning_of
-from locsvc.resolver.outlines import trace_of
+from locsvc.errors import InvalidInput, LocsvcError, meaning_of
+from locsvc.rpc import logs
+from locsvc.rpc.beside import ProcessLost
 from locsvc.rpc.convert.answers import write_answer
-from locsvc.rpc.convert.estimates import write_trace
 from locsvc.rpc.convert.requests import Unread, ask_resolve, read_batch
+from locsvc.rpc.convert.violations import not_a_message
+from locsvc.rpc.replying import reply_to, request_of
 from locsvc.rpc.status import abort
 from locsvc.v1 import location_service_pb2, location_service_pb2_grpc
 
@@ -20,24 +22,18 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from locsvc.rpc.batcher import Batcher
+    from locsvc.rpc.beside import Beside
 
     Context = grpc.aio.ServicerContext[Any, Any]
-
-log = structlog.get_logger("locsvc.rpc")
 
 # Violations that one call of a batch may put into the reply.
 MAX_CALL_VIOLATIONS = 100
 
 
-def not_a_message(method: str) -> InvalidInput:
-    """The error for bytes that are no message of the method."""
-    return InvalidInput([FieldViolation("request", f"is not a message of {method}; check the client's contract")])
-
-
 async def fail(context: Context, error: Exception, method: str) -> NoReturn:
     """End the RPC with `error`; a fault that nobody foresaw is logged without its text, which may hold a number."""
     if not isinstance(error, LocsvcError):
-        log.error("fault", method=method, error=type(error).__name__, at=_place(error))
+        logs.tell_fault(method, error)
         error.__traceback__ = None
         error = LocsvcError(f"{method} met a fault of the server; it is in the server's log")
     # Frames of a trace hold the snapshot that was asked, and gRPC's error holds itself until the collector comes.
@@ -45,34 +41,27 @@ async def fail(context: Context, error: Exception, method: str) -> NoReturn:
     await abort(context, error)
 
 
-def _place(error: BaseException) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-
-
 class LocationService(location_service_pb2_grpc.LocationServiceServicer):
-    """Locates calls through the batcher."""
+    """Locates calls: by the process beside this one where there is one, else through the batcher."""
 
-    def __init__(self, batcher: Batcher) -> None:
+    # Its requests and replies are bytes: who resolves them reads and writes them.
+    RAW = frozenset({"ResolveLocation"})
+
+    def __init__(self, batcher: Batcher, beside: Beside | None = None) -> None:
         self._batcher = batcher
+        self._beside = beside
 
-    async def ResolveLocation(  # noqa: N802 - the contract's name
-        self, request: location_service_pb2.ResolveLocationRequest | None, context: Context
-    ) -> location_service_pb2.ResolveLocationResponse:
+    async def ResolveLocation(self, content: bytes, context: Context) -> bytes:  # type: ignore[override]  # noqa: N802 - the contract's name
         """The estimate of one call."""
         try:
-            if request is None:
-                raise not_a_message("ResolveLocation")
+            if self._beside is not None:
+                with contextlib.suppress(ProcessLost):
+                    return await self._beside.ask(content, context.time_remaining())
+            request = request_of(content)
             answer = await self._batcher.ask(ask_resolve(request), context.time_remaining())
+            return reply_to(request, answer.answered, answer.number)
         except Exception as error:  # noqa: BLE001 - every error becomes a status
             await fail(context, error, "ResolveLocation")
-        response = location_service_pb2.ResolveLocationResponse()
-        write_answer(answer.answered, answer.number, request.call.call_id, response.estimate)
-        if request.with_trace and response.estimate.HasField("position"):
-            write_trace(trace_of(answer.answered, answer.number), response.trace)
-        return response
 
     async def BatchResolveLocations(  # noqa: N802 - the contract's name
         self, request: location_service_pb2.BatchResolveLocationsRequest | None, context: Context
@@ -146,6 +135,6 @@ def write_call_error(error: BaseException, message: location_service_pb2.CallErr
         return
     if isinstance(error, LocsvcError) and meaning_of(error).grpc_status != "INTERNAL":
         raise error
-    log.error("fault", method="BatchResolveLocations", error=type(error).__name__, at=_place(error))
+    logs.tell_fault("BatchResolveLocations", error)
     message.code = grpc.StatusCode.INTERNAL.value[0]
     message.message = "the call met a fault of the server; it is in the server's log"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -26,6 +27,8 @@ class ServerSettings:
         Address to listen on; port 0 takes a free one.
     workers
         Processes on the port, 1 to 64; connections are shared out among them by the kernel.
+    resolver_process
+        Resolve in a process beside each worker; None: where the machine has two cores for each.
     certificate, private_key
         PEM files for TLS, both or none.
     client_authority
@@ -70,6 +73,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 50051
     workers: int = 1
+    resolver_process: bool | None = None
     certificate: Path | None = None
     private_key: Path | None = None
     client_authority: Path | None = None
@@ -95,6 +99,11 @@ class ServerSettings:
     def loopback(self) -> bool:
         """Whether only this machine can reach the address."""
         return is_loopback(self.host)
+
+    @property
+    def resolves_beside(self) -> bool:
+        """Whether each worker has a process beside it that resolves."""
+        return cores() >= 2 * self.workers if self.resolver_process is None else self.resolver_process
 
     @property
     def tls(self) -> bool:
@@ -148,6 +157,12 @@ _RANGES = (
     ("fit_radius_m", 1.0, 100_000.0),
     ("match_window_s", 1.0, 86_400.0),
 )
+
+
+def cores() -> int:
+    """Processors that this process may run on."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def is_loopback(host: str) -> bool:

@@ -84,6 +84,8 @@ async def start() -> AsyncIterator[Start]:
         settings: ServerSettings | None = None, *, load: bool = True, make: Callable[[], Resolver] | None = None
     ) -> Running:
         settings = settings or ServerSettings()
+        if settings.resolver_process is None:  # what resolves in the worker is tested here; test_beside has the process
+            settings = replace(settings, resolver_process=False)
         server = LocationServer(replace(settings, port=0, drain_s=0.0, grace_s=5.0))
         port = await server.listen()
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")

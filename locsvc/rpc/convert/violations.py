@@ -6,7 +6,7 @@ when the list has grown. So nothing is paid for paths while all is well.
 
 from __future__ import annotations
 
-from locsvc.errors import FieldViolation
+from locsvc.errors import FieldViolation, InvalidInput
 
 Violations = list[FieldViolation]
 
@@ -14,6 +14,11 @@ Violations = list[FieldViolation]
 def add(out: Violations, field: str, description: str) -> None:
     """Append one violation; `description` says what is wrong and what to do, and never quotes the caller's value."""
     out.append(FieldViolation(field, description))
+
+
+def not_a_message(method: str) -> InvalidInput:
+    """The error for bytes that are no message of the method."""
+    return InvalidInput([FieldViolation("request", f"is not a message of {method}; check the client's contract")])
 
 
 def put_under(out: Violations, first: int, prefix: str) -> None:
