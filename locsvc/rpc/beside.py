@@ -144,10 +144,12 @@ class Beside:
             return
         cpu_s, replies = cast("Answered", said)
         self.cpu_s = self._cpu_before_s + cpu_s
-        for asked, reply in zip(self._out.popleft(), replies, strict=True):
+        answered = self._out.popleft()
+        # The next round first: giving out replies takes as long as a third of it.
+        self._send()
+        for asked, reply in zip(answered, replies, strict=True):
             if not asked.reply.done():
                 _give(asked.reply, reply)
-        self._schedule()
 
     def _remind(self) -> None:
         if self._there is not None and self._here is not None and self._there != self._here:
