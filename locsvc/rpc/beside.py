@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Rounds that the process has at most: the one that it resolves, and the next.
 MOST_OUT = 2
 
+# A round is complete with so many bytes, however few its requests are.
+MOST_BYTES = 1 << 24
+
 # When a process that has another snapshot in force than the worker is asked again to open the newest.
 REMIND_S = 1.0
 
@@ -124,7 +127,8 @@ class Beside:
             most = min(most, (len(self._waiting) + 1) // 2)
         now_s = self._loop.time()
         taken: list[_Asked] = []
-        while self._waiting and len(taken) < most:
+        size = 0
+        while self._waiting and len(taken) < most and size < MOST_BYTES:
             asked = self._waiting.popleft()
             if asked.reply.done():  # the client went away
                 continue
@@ -132,6 +136,7 @@ class Beside:
                 asked.reply.set_exception(DeadlineExceeded(PASSED))
                 continue
             taken.append(asked)
+            size += len(asked.content)
         return taken
 
     def _hear(self, said: object) -> None:

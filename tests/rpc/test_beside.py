@@ -27,7 +27,7 @@ from locsvc.reference.snapshot import Draft
 from locsvc.resolver import Begun, Resolver
 from locsvc.resolver.table import EvidenceTable
 from locsvc.rpc import settings as settings_module
-from locsvc.rpc.beside import Beside, ProcessLost
+from locsvc.rpc.beside import MOST_BYTES, Beside, ProcessLost
 from locsvc.rpc.frames import frame, whole
 from locsvc.rpc.replying import replies_to
 from locsvc.rpc.server import LocationServer
@@ -199,6 +199,18 @@ async def test_overload_and_deadlines_are_told_while_the_process_hangs(imported_
         assert {await second, await waits} == {answer.SerializeToString()}
         assert queue.resolved == 3, "nothing is resolved for who has gone"
         assert queue.waiting == 0
+
+
+async def test_large_requests_go_in_small_rounds(imported_town: Path) -> None:
+    request = ResolveLocationRequest()
+    for _ in range(64):
+        request.call.evidence.add().device_report.raw.bytes = b"x" * (1 << 18)
+    content = request.SerializeToString()
+    assert len(content) > MOST_BYTES
+    async with alone(ServerSettings(data=imported_town)) as queue:
+        answers = await asyncio.gather(*(queue.ask(content) for _ in range(5)), return_exceptions=True)
+        assert queue.rounds == 5
+    assert all(isinstance(answer, bytes | InvalidInput) for answer in answers)
 
 
 async def test_what_a_lost_process_had_is_given_back(imported_town: Path) -> None:
