@@ -65,19 +65,22 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter an option
     """Fit widths, shares and exponents to tables with truth (truth_lat, truth_lon).
 
     Numbers are fitted in groups, by the log score of the truths, with sessions weighed alike (column `session`, else
-    days). A group changes only if it scores better on sessions that were left out; with too little history it is kept.
+    days). A group changes only if it scores better on sessions that were left out, by more than the standard error;
+    with too little history it is kept.
     """
     try:
         from locsvc.learning.calibrate.calibrate import Options
         from locsvc.learning.calibrate.calibrate import calibrate as fit
         from locsvc.learning.calibrate.seen import learned_before
-        from locsvc.learning.calibrate.writing import put, written
+        from locsvc.learning.calibrate.writing import check_place, put, written
     except ModuleNotFoundError as error:
         raise without_arrow(error, "calibrate") from None
     from locsvc.reference.store import CALIBRATION_FILE, Reference
 
     data = common.needed_data()
     reference = Reference.open(data)
+    path = out or data / CALIBRATION_FILE
+    check_place(path)
     seen = learned_before(tables, data)
     if seen:
         output.talk(f"the coverage was learned from {', '.join(seen)}: what it says of cells is not fitted to that")
@@ -90,13 +93,17 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter an option
     finally:
         output.end_progress()
     at = dt.datetime.now(dt.UTC)
-    path = out or data / CALIBRATION_FILE
-    kept = put(written(calibrated, reference.calibration_text, at), path)
+    # A file that is in force, and what it was fitted on, stays where nothing is new; one that was asked for is written.
+    new = bool(calibrated.changed or out)
+    kept = put(written(calibrated, reference.calibration_text, at), path) if new else None
     if common.as_json:
-        output.write_json(_told(calibrated, path))
+        output.write_json(_told(calibrated, path) | {"written": new})
     else:
         _show(calibrated)
-    output.talk(f"{path} written" + (f"; what was there is {kept}" if kept else ""))
+    if new:
+        output.talk(f"{path} written" + (f"; what was there is {kept}" if kept else ""))
+    else:
+        output.talk("no number changes: nothing is written")
 
 
 def _progress() -> Callable[[str, float], None] | None:
@@ -159,12 +166,16 @@ def _show(calibrated: Calibrated) -> None:
             scores = (_score(r.before), _score(r.after), _score(r.gain_error))
             rows.append((r.group, f"{r.sessions:,}", f"{r.rows:,}", *scores, said))
     names = ("group", "sessions", "rows", "before", "after", "+-", "")
-    output.show(output.table(names, rows, right=(1, 2, 3, 4, 5)))
+    if rows:
+        output.show(output.table(names, rows, right=(1, 2, 3, 4, 5)))
     for path, (old, new) in ((p, n) for r in calibrated.results for p, n in r.numbers.items()):
         output.show(f"{path} = {new:g}  (was {old:g})")
-    silent = [r.group for r in calibrated.results if not r.rows and "no such" in r.verdict]
-    if silent:
-        output.talk(f"nothing in the tables is about {', '.join(silent)}: kept")
+    untried: dict[str, list[str]] = {}
+    for r in calibrated.results:
+        if not r.rows:
+            untried.setdefault(r.verdict, []).append(r.group)
+    for verdict, groups in untried.items():
+        output.talk(f"{verdict}: {', '.join(groups)}")
 
 
 def _score(value: float | None) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from locsvc.evaluate.folds import Folding, resolver_of_fold
+from locsvc.evaluate.folds import Folding, Verdict, resolver_of_fold
 from locsvc.evaluate.judge import Found, Terms, judge
 from locsvc.evaluate.worst import worst_of
 from locsvc.processes import processes
@@ -52,11 +52,12 @@ class Rules:
 
 @dataclass(slots=True)
 class Crossed:
-    """What came of one fold: its calls, how many rows taught, and what went otherwise than it should."""
+    """What came of one fold: its calls, how many rows taught, what went otherwise than it should, what was fitted."""
 
     found: Found
     trained_rows: int
     counts: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[Verdict] = field(default_factory=Counter)
 
 
 def crossed(held: Held, rules: Rules, workers: int = 1) -> Iterator[Crossed]:
@@ -106,7 +107,7 @@ def judged_fold(held: Held, rules: Rules, fold: int) -> Crossed:
         if parts:
             training.append((pa.Table.from_batches(parts), np.concatenate(folds)))
     done = Crossed(Found(), sum(len(table) for table, _ in training))
-    with resolver_of_fold(training, rules.data, rules.folding, done.counts) as resolver:
+    with resolver_of_fold(training, rules.data, rules.folding, done.counts, done.verdicts) as resolver:
         for batch in testing:
             if len(batch):
                 done.found.add(judge(resolver, batch, rules.terms))

@@ -33,10 +33,14 @@ from locsvc.tables.rows import read_rows
 
 Ints = npt.NDArray[np.int64]
 Texts = npt.NDArray[np.object_]
+# A group of the calibration, and what became of it.
+Verdict = tuple[str, str]
 
 DAY, SESSION, TIME = "day", "session", "time"
 COVERAGE = "coverage"
 DEFAULT_FOLDS = 5
+# Training folds are dealt to so many parts, each scored by what the others teach: more would take their time.
+_MOST_PARTS = 4
 # Another way to say that nothing was learned.
 UNTAUGHT, UNCALIBRATED = "folds without anything to learn from", "folds without anything to calibrate on"
 
@@ -115,7 +119,11 @@ def _labels(batch: pa.RecordBatch, last: Ints, folding: Folding, session: str | 
 
 @contextlib.contextmanager
 def resolver_of_fold(
-    training: Sequence[tuple[pa.Table, Ints]], data: Path | None, folding: Folding, counts: Counter[str]
+    training: Sequence[tuple[pa.Table, Ints]],
+    data: Path | None,
+    folding: Folding,
+    counts: Counter[str],
+    verdicts: Counter[Verdict] | None = None,
 ) -> Iterator[Resolver]:
     """A resolver over the reference data and what the training tables teach; its directory is gone afterwards.
 
@@ -129,6 +137,8 @@ def resolver_of_fold(
         How it was folded.
     counts
         What went otherwise than it should is counted here.
+    verdicts
+        And here what became of each group of the calibration that the tables have evidence of.
 
     Raises
     ------
@@ -141,7 +151,10 @@ def resolver_of_fold(
         if data is not None:
             _copy(data, own, keep_calibration=folding.keep_calibration)
         if folding.calibrate:
-            _calibrate(training, own, Path(folder), folding, counts)
+            fitted = _calibrate(training, own, Path(folder), folding)
+            counts[UNCALIBRATED] += fitted is None
+            if verdicts is not None:
+                verdicts.update(fitted or ())
         taught = _learn(_written([table for table, _ in training], Path(folder), "all"), own)
         counts[UNTAUGHT] += not taught
         yield Resolver(_reference(own))
@@ -175,28 +188,37 @@ def _learn(files: Sequence[Path], own: Path) -> bool:
 
 
 def _calibrate(
-    training: Sequence[tuple[pa.Table, Ints]], own: Path, folder: Path, folding: Folding, counts: Counter[str]
-) -> None:
-    """Fit the calibration to one fold of the training tables, with coverage learned from its others.
+    training: Sequence[tuple[pa.Table, Ints]], own: Path, folder: Path, folding: Folding
+) -> list[Verdict] | None:
+    """Fit the calibration to all training folds, each with coverage learned from the others; None: there is no truth.
 
-    Fitted to the very rows that were learned from, everything would look surer than it is.
+    Fitted to the very rows that were learned from, everything would look surer than it is; fitted to a single fold,
+    there would be too few sessions.
     """
+    from locsvc.learning.calibrate.calibrate import NONE as NO_EVIDENCE
     from locsvc.learning.calibrate.calibrate import Options as CalibrateOptions
-    from locsvc.learning.calibrate.calibrate import calibrate
+    from locsvc.learning.calibrate.calibrate import calibrate_apart
     from locsvc.learning.calibrate.writing import put, written
 
-    kept = min((int(f.min()) for _, f in training if len(f)), default=0)
-    others = _written([t.filter(pa.array(f != kept)) for t, f in training], folder, "others")
-    inner = _written([t.filter(pa.array(f == kept)) for t, f in training], folder, "inner")
-    _learn(others, own)
+    folds = np.unique(np.concatenate([np.zeros(0, np.int64), *(f for _, f in training)]))
+    tables, references = [], []
+    for k in range(min(_MOST_PARTS, len(folds))):
+        here = folds[k::_MOST_PARTS]
+        inner = [t.filter(pa.array(np.isin(f, here))) for t, f in training]
+        others = [t.filter(pa.array(~np.isin(f, here))) for t, f in training]
+        taught = folder / f"part-{k}"
+        shutil.copytree(own, taught, copy_function=_linked)
+        _learn(_written(others, folder, f"others-{k}"), taught)
+        tables.append(_written(inner, folder, f"inner-{k}"))
+        references.append(_reference(taught))
     try:
-        found = calibrate(inner, _reference(own), CalibrateOptions(by_day=folding.by == DAY))
+        found = calibrate_apart(tables, references, CalibrateOptions(by_day=folding.by == DAY))
     except BadData:
-        counts[UNCALIBRATED] += 1
-        return
+        return None
     former = own / CALIBRATION_FILE
     text = former.read_text(encoding="utf-8") if former.exists() else None
     put(written(found, text, dt.datetime.now(dt.UTC)), former)
+    return [(result.group, result.verdict) for result in found.results if result.verdict != NO_EVIDENCE]
 
 
 def _as_given(table: pa.Table) -> pa.Table:
@@ -231,4 +253,4 @@ def _linked(source: str, target: str) -> str:
     return target
 
 
-__all__ = ["DAY", "DEFAULT_FOLDS", "NONE", "SESSION", "TIME", "Folding", "fold_numbers", "resolver_of_fold"]
+__all__ = ["DAY", "DEFAULT_FOLDS", "NONE", "SESSION", "TIME", "Folding", "Verdict", "fold_numbers", "resolver_of_fold"]

@@ -16,7 +16,7 @@ import pyarrow as pa
 import locsvc
 from locsvc.errors import BadData
 from locsvc.evaluate.crossing import Held, Rules, crossed
-from locsvc.evaluate.folds import Folding, fold_numbers
+from locsvc.evaluate.folds import Folding, Verdict, fold_numbers
 from locsvc.evaluate.judge import Found, Terms, judge
 from locsvc.evaluate.judged import Judged, joined
 from locsvc.evaluate.labels import SESSION_COLUMN
@@ -162,7 +162,7 @@ def _folded(
     sources: Sequence[Source], data: Path | None, options: Options, folding: Folding, progress: Progress | None
 ) -> tuple[Found, dict[str, Any]]:
     """Calls judged fold by fold, each by what the others teach."""
-    found, counts = Found(), Counter[str]()
+    found, counts, verdicts = Found(), Counter[str](), Counter[Verdict]()
     tables = [[batch for batch, _ in _calls([source]) if len(batch)] for source in sources]
     dealt = fold_numbers([batch for batches in tables for batch in batches], folding, options.terms.session)
     held = Held(tables, dealt)
@@ -171,7 +171,12 @@ def _folded(
         found.add(done.found)
         found.worst = worst_of(found.worst)
         counts.update(done.counts)
+        verdicts.update(done.verdicts)
         told["trained_rows"].append(done.trained_rows)
         if progress is not None:
             progress(found.calls, len(told["trained_rows"]) / max(held.folds, 1))
+    if folding.calibrate:
+        told["calibrated"] = {}
+        for (group, verdict), folds in verdicts.items():
+            told["calibrated"].setdefault(group, {})[verdict] = folds
     return found, told | dict(+counts)

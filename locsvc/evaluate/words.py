@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from locsvc.learning.calibrate.calibrate import FITTED
+
 # Title, names of columns, rows; the first column is words, the others numbers.
 Table = tuple[str, list[str], list[list[str]]]
 
@@ -210,6 +212,19 @@ def lead(told: dict[str, Any]) -> str:
     return f"{told['judged']:,} of {told['calls']:,} calls judged, {first['sessions']:,} sessions{how}"
 
 
+def _calibrated(folds: dict[str, Any] | None) -> list[str]:
+    """What --calibrate came to, and why the rest was kept; no line without it."""
+    if folds is None or "calibrated" not in folds:
+        return []
+    fitted, kept = list[str](), dict[str, list[str]]()
+    for group, verdicts in folds["calibrated"].items():
+        for verdict, count in verdicts.items():
+            of = f"{group} in {count} of {folds['count']} folds"
+            (fitted if verdict == FITTED else kept.setdefault(verdict, [])).append(of)
+    lines = ["calibrated: " + ("; ".join(fitted) or "nothing in any fold")]
+    return lines + [f"  {verdict}: {'; '.join(groups)}" for verdict, groups in kept.items()]
+
+
 def remarks(told: dict[str, Any]) -> list[str]:
     """What else a reader must know: calls left out, coverages that are off."""
     lines = []
@@ -218,6 +233,7 @@ def remarks(told: dict[str, Any]) -> list[str]:
     if told["unreadable_values"]:
         shown = list(told["unreadable_values"].items())[:5]
         lines.append("not read: " + "; ".join(f"{count:,} x {what}" for what, count in shown))
+    lines += _calibrated(told["folds"])
     misses = told["misses"]
     for miss in misses[:6]:
         where = "all calls" if miss["by"] == "all" else f"{miss['by']} {miss['value']} ({miss['n']:,} calls)"

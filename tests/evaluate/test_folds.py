@@ -12,6 +12,8 @@ import pytest
 from locsvc.errors import BadData
 from locsvc.evaluate.folds import Folding, fold_numbers, resolver_of_fold
 from locsvc.evaluate.run import Options, evaluate
+from locsvc.evaluate.words import remarks
+from locsvc.learning.calibrate.calibrate import FITTED, TOO_LITTLE
 from locsvc.learning.learn import Options as LearnOptions
 from locsvc.learning.learn import learn
 from locsvc.reference.cells import import_cells
@@ -122,22 +124,38 @@ def test_reference_data_stays_and_coverage_and_calibration_go(tmp_path: Path) ->
     assert sum(nothing.values()) == 1
 
 
-def test_a_fold_is_calibrated_on_what_its_coverage_did_not_see(tmp_path: Path) -> None:
-    rng, n = np.random.default_rng(9), 900
-    t = START_S + np.repeat(np.arange(10), 90) * DAY_S
-    table = pa.table(
+def wrong_fixes(sessions: int, days: int) -> pa.Table:
+    """Fixes five times as far off as they claim, three a session."""
+    rng, n = np.random.default_rng(9), sessions * 3
+    t = START_S + np.repeat(np.arange(sessions) * days // sessions, 3) * DAY_S
+    return pa.table(
         {
-            "session": [f"s{k}" for k in np.repeat(np.arange(300), 3)], "t": t, "latitude": np.full(n, 52.0),
+            "session": [f"s{k}" for k in np.repeat(np.arange(sessions), 3)], "t": t, "latitude": np.full(n, 52.0),
             "longitude": np.full(n, 11.0), "radius_m": np.full(n, 20.0), "reported_confidence": np.full(n, 0.68),
             "method": ["gps"] * n, "truth_lat": 52.0 + rng.normal(0, 60, n) / 111_200,
             "truth_lon": 11.0 + rng.normal(0, 60, n) / 68_600, "truth_accuracy_m": np.full(n, 2.0),
         }
     )  # fmt: skip
-    path = write(table, tmp_path / "t.parquet")
-    # Fixes five times as far off as they claim: what folds learn of that makes regions hold what they say.
+
+
+def test_a_fold_is_calibrated_on_what_its_coverage_did_not_see(tmp_path: Path) -> None:
+    path = write(wrong_fixes(300, 10), tmp_path / "t.parquet")
+    # What folds learn of that makes regions hold what they say.
     plain = evaluate([path], None, Options(folding=Folding("day", 3))).numbers["strata"][0]
     fitted = evaluate([path], None, Options(folding=Folding("day", 3, calibrate=True))).numbers["strata"][0]
     shares = [row["coverage"]["region"]["0.9"]["share"] for row in (plain, fitted)]
     assert shares[0] < 0.7
     assert shares[1] == pytest.approx(0.9, abs=0.07)
     assert fitted["log_score"] < plain["log_score"] - 0.3
+
+
+def test_a_fold_is_calibrated_on_all_others_together(tmp_path: Path) -> None:
+    """Two folds of ten sessions are enough together; and it is told what was fitted, and what was not."""
+    path = write(wrong_fixes(30, 15), tmp_path / "t.parquet")
+    told = evaluate([path], None, Options(folding=Folding("day", 3, calibrate=True))).numbers
+    assert told["folds"]["calibrated"]["device.gnss"] == {FITTED: 3}
+    assert any(line.startswith("calibrated: ") and "device.gnss in 3 of 3 folds" in line for line in remarks(told))
+    few = write(wrong_fixes(9, 9), tmp_path / "few.parquet")
+    told = evaluate([few], None, Options(folding=Folding("day", 3, calibrate=True))).numbers
+    assert told["folds"]["calibrated"]["device.gnss"] == {TOO_LITTLE: 3}
+    assert "calibrated: nothing in any fold" in remarks(told)

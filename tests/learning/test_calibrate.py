@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +15,33 @@ import pytest
 from click.testing import CliRunner
 
 from locsvc.cli import main
-from locsvc.errors import BadData
+from locsvc.errors import BadData, InvalidInput
 from locsvc.fusion.claims import EllipseClaims, of_ellipses
 from locsvc.fusion.densities import VARIANCE_E, WEIGHT
 from locsvc.fusion.gathering import gather
 from locsvc.fusion.parameters import DEVICE_KINDS, Parameters
 from locsvc.fusion.probe import lone_log_densities
-from locsvc.learning.calibrate.calibrate import FITTED, NONE, TOO_LITTLE, Calibrated, Options, calibrate
-from locsvc.learning.calibrate.declared import groups_of, value_at
+from locsvc.learning.calibrate.calibrate import (
+    FEW_DAYS,
+    FITTED,
+    NONE,
+    SEEN,
+    TOO_LITTLE,
+    Calibrated,
+    Options,
+    calibrate,
+)
+from locsvc.learning.calibrate.declared import Of, groups_of, value_at
+from locsvc.learning.calibrate.fitting import Problem, fit, sure
 from locsvc.learning.calibrate.history import MOST_OF_SESSION, read_history
+from locsvc.learning.calibrate.scores import Scorer, views_of
 from locsvc.learning.calibrate.writing import written
+from locsvc.learning.learn import learn
 from locsvc.reference.calibration import read_calibration
 from locsvc.reference.store import Reference
 from locsvc.resolver import Resolver
+from tests.learning.conftest import drives
+from tests.learning.conftest import written as written_to
 
 Floats = npt.NDArray[np.float64]
 CENTER = (54.8, 2.5)
@@ -150,7 +165,7 @@ def test_claims_that_the_truth_cannot_judge_are_left_out(rng: np.random.Generato
 def test_tables_without_truth_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"latitude": [54.8], "longitude": [2.5], "radius_m": [20.0]}), tmp_path / "no.parquet")
     with pytest.raises(BadData, match=r"no row has a truth .*no truth: 1"):
-        read_history([tmp_path / "no.parquet"])
+        read_history([[tmp_path / "no.parquet"]])
 
 
 def test_every_number_that_is_fitted_is_in_the_shipped_calibration() -> None:
@@ -203,6 +218,131 @@ def test_no_time_keeps_what_was_there(rng: np.random.Generator, tmp_path: Path) 
     path = claims(rng, tmp_path / "history.parquet", factor=2.0, sessions=24)
     found = fitted(path, "device.gnss", budget_s=0.0)
     assert (found.results[0].verdict, found.changed) == ("kept: the time was over", {})
+
+
+def test_a_gain_smaller_than_its_error_may_be_chance() -> None:
+    """A mean of 0.4 of ten places that are one off to either side: on average better than 0, but hardly surely."""
+    x = 0.4 + np.tile([-1.0, 1.0], 5)
+    one = np.ones(1)
+    problem = Problem(lambda mean: -((x - mean[0]) ** 2) / 2, np.arange(10), 0 * one, 0 * one, 10 * one)
+    each = fit(problem, np.arange(10), 5)
+    assert 0 < each.after - each.before < each.gain_error
+    assert not sure(each, 10)
+    # Of the same kind a hundred tell it.
+    x = 0.4 + np.tile([-1.0, 1.0], 50)
+    hundred = fit(replace(problem, session=np.arange(100)), np.arange(100), 5)
+    assert sure(hundred, 100)
+
+
+def lines(rng: np.random.Generator, folder: Path, *, sigma_m: float, elsewhere: float) -> Path:
+    """Calls from fixed lines, `sigma_m` from where their records are and now and then elsewhere; data beside them."""
+    n = 400
+    away = np.where(rng.random(n)[:, None] < elsewhere, rng.normal(0, 8000, (n, 2)), rng.normal(0, sigma_m, (n, 2)))
+    place = np.array(CENTER) + rng.uniform(-0.05, 0.05, (n, 2))
+    numbers = [f"+441632960{k:03d}" for k in range(n)]
+    records = ["number,class_of_service,latitude,longitude,placement"]
+    records += [f"{number},1,{lat},{lng},structure" for number, (lat, lng) in zip(numbers, place, strict=True)]
+    (folder / "lines.csv").write_text("\n".join(records), encoding="utf-8")
+    asked = ["import", "lines", str(folder / "lines.csv"), "--default-region", "GB", "--data", str(folder / "data")]
+    assert CliRunner().invoke(main, asked).exit_code == 0
+    truth = place + away / METRES / np.array([1.0, np.cos(np.radians(CENTER[0]))])
+    table = {"session": numbers, "calling_number": numbers, "truth_lat": truth[:, 0], "truth_lon": truth[:, 1]}
+    pq.write_table(pa.table(table), folder / "calls.parquet")
+    return folder / "calls.parquet"
+
+
+def test_lines_farther_off_than_thought_are_no_outliers(rng: np.random.Generator, tmp_path: Path) -> None:
+    """Six times as wide as shipped: that is found in the width, and the share of outliers is what it is."""
+    path = lines(rng, tmp_path, sigma_m=90.0, elsewhere=0.1)
+    found = calibrate([path], Reference.open(tmp_path / "data"), Options(only=("line.", "placement_sigma_m."), folds=3))
+    assert value_at(found.values, "placement_sigma_m.structure") == pytest.approx(90, rel=0.2)
+    assert value_at(found.values, "line.fixed.outlier_share") == pytest.approx(0.1, abs=0.06)
+    assert {r.verdict for r in found.results if r.group == "line.voip"} == {NONE}
+
+
+def test_one_day_cannot_be_left_out(rng: np.random.Generator, tmp_path: Path) -> None:
+    path = claims(rng, tmp_path / "history.parquet", factor=2.0, sessions=24)
+    found = fitted(path, "device.gnss", by_day=True)
+    assert (found.results[0].verdict, found.changed) == (FEW_DAYS, {})
+
+
+def test_numbers_that_nothing_is_known_of_stay_out_of_the_file(rng: np.random.Generator, tmp_path: Path) -> None:
+    table = pq.read_table(claims(rng, tmp_path / "history.parquet", factor=2.0, sessions=24))
+    # All claims are as wide as the pivot: exponents and slope make no difference there.
+    wide = pa.array(np.full(len(table), 10.0 * np.sqrt(-2 * np.log(1 - 0.68))))
+    pq.write_table(table.set_column(4, "radius_m", wide), tmp_path / "one.parquet")
+    found = fitted(tmp_path / "one.parquet", "device.gnss")
+    assert found.results[0].verdict == FITTED
+    assert "device.gnss.core_factor" in found.changed
+    assert not {"device.gnss.core_exponent", "device.gnss.tail_exponent"} & found.changed.keys()
+    assert "core_exponent" not in written(found, None, NOON)
+
+
+def test_each_part_is_scored_by_its_own_reference_data(tmp_path: Path) -> None:
+    halves = [drives(600, np.random.default_rng(k)) for k in (1, 2)]
+    files = [written_to(tmp_path / f"{k}.parquet", half) for k, half in enumerate(halves)]
+    references = []
+    for k, file in enumerate(files):
+        learn([file], tmp_path / f"data-{k}")
+        references.append(Reference.open(tmp_path / f"data-{k}"))
+    shipped, _ = read_calibration(None)
+
+    def scores(tables: list[list[Path]], taught: list[Reference]) -> Floats:
+        return Scorer(taught, views_of(read_history(tables), Of.CELL), Of.CELL)(shipped)
+
+    both = scores([[files[0]], [files[1]]], [references[1], references[0]])
+    alone = [scores([[files[k]]], [references[1 - k]]) for k in (0, 1)]
+    assert np.array_equal(both, np.concatenate(alone), equal_nan=True)
+    assert not np.array_equal(both[: len(alone[0])], scores([[files[0]]], [references[0]]), equal_nan=True)
+
+
+def test_a_name_that_no_group_has_is_wrong_use(tmp_path: Path, imported_town: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"begins with 'devise.gnss'; did you mean 'device.gnss'"):
+        calibrate([tmp_path / "none.parquet"], Reference.empty(), Options(only=("coverage", "devise.gnss")))
+    out = tmp_path / "calibration.toml"
+    asked = ["calibrate", "x.parquet", "--data", str(imported_town), "--only", "line.fxed", "--out", str(out)]
+    told = CliRunner().invoke(main, asked)
+    assert (told.exit_code, out.exists()) == (2, False)
+    assert "did you mean 'line.fixed'" in told.stderr
+
+
+def test_a_calibration_in_force_stays_where_nothing_is_new(
+    rng: np.random.Generator, tmp_path: Path, imported_town: Path
+) -> None:
+    path = claims(rng, tmp_path / "history.parquet", factor=2.0, sessions=4)
+    own = imported_town / "calibration.toml"
+    own.write_text('version = "mine"\n[line.fixed]\noutlier_share = 0.25\n', encoding="utf-8")
+    before = own.read_bytes()
+    asked = ["calibrate", str(path), "--data", str(imported_town), "--only", "device."]
+    told = CliRunner().invoke(main, asked)
+    assert told.exit_code == 0, told.output
+    assert "nothing is written" in told.stderr
+    assert own.read_bytes() == before
+    assert not own.with_name("calibration.toml.old").exists()
+    # A file that was asked for is written, and does not claim the former numbers for these tables.
+    out = tmp_path / "trial.toml"
+    assert CliRunner().invoke(main, [*asked, "--out", str(out)]).exit_code == 0
+    assert tomllib.loads(out.read_text(encoding="utf-8"))["version"] == "mine"
+
+
+def test_what_the_coverage_has_seen_is_told_as_kept(tmp_path: Path) -> None:
+    file = written_to(tmp_path / "drives.parquet", drives(300, np.random.default_rng(1)))
+    learn([file], tmp_path / "data")
+    told = CliRunner().invoke(
+        main, ["calibrate", str(file), "--data", str(tmp_path / "data"), "--only", "coverage_cell"]
+    )
+    assert told.exit_code == 0
+    assert told.stdout == ""
+    assert f"{SEEN}: coverage_cell, coverage_cell.site" in " ".join(told.stderr.split())
+
+
+def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_read(tmp_path: Path, imported_town: Path) -> None:
+    for out in (tmp_path, tmp_path / "none" / "calibration.toml"):
+        asked = ["calibrate", "none.parquet", "--data", str(imported_town), "--out", str(out)]
+        told = CliRunner().invoke(main, asked)
+        assert told.exit_code == 78
+        assert "give another place with --out" in " ".join(told.stderr.split())
+    assert not list(tmp_path.parent.glob("*.new"))
 
 
 @pytest.mark.real

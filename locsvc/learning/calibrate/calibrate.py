@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from locsvc.errors import FieldViolation, InvalidInput
 from locsvc.learning.calibrate.declared import Group, Number, Of, groups_of, value_at, with_values
-from locsvc.learning.calibrate.fitting import Fitted, Problem, fit, folds_of
+from locsvc.learning.calibrate.fitting import Fitted, Problem, fit, sure
 from locsvc.learning.calibrate.history import History, read_history
 from locsvc.learning.calibrate.scores import Scorer, View, claimed_sigmas_m, views_of
 from locsvc.reference.calibration import read_calibration
@@ -26,10 +28,14 @@ Progress = Callable[[str, float], None]
 
 FITTED: Final = "fitted"
 NO_BETTER: Final = "kept: fitted numbers are no better on sessions left out"
+NOT_SURE: Final = "kept: the gain on sessions left out may be chance"
 TOO_LITTLE: Final = "kept: too little history"
-NONE: Final = "kept: no such evidence"
+FEW_DAYS: Final = "kept: too few days to leave some out"
+NONE: Final = "kept: nothing in the tables is about it"
 SEEN: Final = "kept: the coverage was learned from these very tables"
 NO_TIME: Final = "kept: the time was over"
+# What is left out together, sessions or days: of fewer no spread is known.
+_LEAST_UNITS = 3
 # Changes of a log density that are no more than noise of float32.
 _NOTICED = 1e-4
 # Claims between these shares of them, sessions weighed alike, tell how widths go with the claimed size.
@@ -114,13 +120,46 @@ def calibrate(
         A table cannot be read, or no row of any has a truth.
     ConfigError
         The calibration of the directory cannot be used.
+    InvalidInput
+        No group's name begins as one of those that were asked for.
+    """
+    return calibrate_apart([tables], [reference], options, progress)
+
+
+def calibrate_apart(
+    tables: Sequence[Sequence[Path]],
+    references: Sequence[Reference],
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Calibrated:
+    """The calibration that tables can tell, when each part of them has reference data that has not seen it.
+
+    Parameters
+    ----------
+    tables
+        Of each part.
+    references
+        Of each part; they have one calibration.
+    options
+        How tables are read and fitted to.
+    progress
+        Told what is done.
+
+    Raises
+    ------
+    BadData
+        A table cannot be read, or no row of any has a truth.
+    ConfigError
+        The calibration cannot be used.
+    InvalidInput
+        No group's name begins as one of those that were asked for.
     """
     began_s = time.monotonic()
     options = options or Options()
-    history = read_history(tables, options.mapping, options.input_format, truth_from_reports=options.truth_from_reports)
-    values, _ = read_calibration(reference.calibration_text)
+    values, _ = read_calibration(references[0].calibration_text)
     shipped, _ = read_calibration(None)
-    groups = [g for g in groups_of(values) if not options.only or g.name.startswith(options.only)]
+    groups = _asked(groups_of(values), options.only)
+    history = read_history(tables, options.mapping, options.input_format, truth_from_reports=options.truth_from_reports)
     clock = _Clock(options.budget_s, len(groups) * (options.folds + 1), progress)
     views: dict[Of, list[View]] = {}
     changed: dict[str, float] = {}
@@ -132,30 +171,49 @@ def calibrate(
         clock.what, clock.done = group.name, nth * (options.folds + 1)
         if group.of not in views:
             views[group.of] = views_of(history, group.of)
-        result, new = _fit_group(group, views[group.of], reference, values, shipped, history, options, clock)
+        result, new = _fit_group(group, views[group.of], references, values, shipped, history, options, clock)
         results.append(result)
         values = with_values(values, new)
         changed |= new
     return Calibrated(values, changed, results, history, time.monotonic() - began_s)
 
 
+def _asked(groups: Sequence[Group], only: Sequence[str]) -> list[Group]:
+    """The groups whose names begin as was asked for.
+
+    Raises
+    ------
+    InvalidInput
+        There is none for one of the beginnings.
+    """
+    names = [g.name for g in groups]
+    for asked in only:
+        if not any(name.startswith(asked) for name in names):
+            near = difflib.get_close_matches(asked, [*names, *(n.partition(".")[0] for n in names)], 1, 0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
+            raise InvalidInput([FieldViolation("--only", f"no group's name begins with {asked!r}; {hint}")])
+    return [g for g in groups if not only or g.name.startswith(tuple(only))]
+
+
 def _fit_group(
-    group: Group, views: list[View], reference: Reference, values: dict[str, Any], shipped: Mapping[str, Any],
-    history: History, options: Options, clock: _Clock,
+    group: Group, views: list[View], references: Sequence[Reference], values: dict[str, Any],
+    shipped: Mapping[str, Any], history: History, options: Options, clock: _Clock,
 ) -> tuple[Result, dict[str, float]]:  # fmt: skip
     """What became of a group, and its new numbers, none where the old ones are kept."""
-    needed = group.least_sessions if options.least_sessions is None else options.least_sessions
-    informed = _informed(group, Scorer(reference, views, group.of), values)
+    needed = max(group.least_sessions if options.least_sessions is None else options.least_sessions, _LEAST_UNITS)
+    informed = _informed(group, Scorer(references, views, group.of), values)
     if not informed.any():
         return Result(group.name, NONE, needed=needed), {}
     if group.of not in {Of.CALL, Of.SCAN}:
         views, informed = _taken(views, informed)
-    scorer = Scorer(reference, views, group.of)
-    _, session = np.unique(scorer.session[informed], return_inverse=True)
-    names = np.unique(scorer.session[informed])
+    scorer = Scorer(references, views, group.of)
+    names, session = np.unique(scorer.session[informed], return_inverse=True)
+    unit = np.unique(history.day[names], return_inverse=True)[1] if options.by_day else np.arange(len(names))
     told = Result(group.name, TOO_LITTLE, int(informed.sum()), len(names), needed)
     if len(names) < needed:
         return told, {}
+    if unit.max() + 1 < _LEAST_UNITS:
+        return replace(told, verdict=FEW_DAYS), {}
     fixed = _range(group, views, session, values) if group.name.startswith("device.") else {}
     based = with_values(values, fixed)
 
@@ -170,20 +228,22 @@ def _fit_group(
         np.array([n.spread for n in group.numbers]),
     )
     try:
-        fitted = fit(problem, _folds(history.day[names], options), clock.tick)
+        fitted = fit(problem, unit, options.folds, clock.tick)
     except _TimeOver:
         return replace(told, verdict=NO_TIME), {}
-    return _weighed(group, fitted, fixed, values, told)
+    return _weighed(group, fitted, fixed, values, told, int(unit.max()) + 1)
 
 
 def _weighed(
-    group: Group, fitted: Fitted, fixed: dict[str, float], values: Mapping[str, Any], told: Result
+    group: Group, fitted: Fitted, fixed: dict[str, float], values: Mapping[str, Any], told: Result, units: int
 ) -> tuple[Result, dict[str, float]]:
-    """The new numbers, if they are better on sessions left out."""
+    """The new numbers, if they are surely better on sessions left out."""
     told = replace(told, before=fitted.before, after=fitted.after, gain_error=fitted.gain_error)
-    if fitted.after <= fitted.before:
-        return replace(told, verdict=NO_BETTER), {}
+    if not sure(fitted, units):
+        return replace(told, verdict=NO_BETTER if fitted.after <= fitted.before else NOT_SURE), {}
     new = {path: float(f"{value:.4g}") for path, value in {**fixed, **_numbers(group, fitted.numbers)}.items()}
+    # A number that the rows say nothing of stays where it was, and out of the file.
+    new = {path: value for path, value in new.items() if value != value_at(values, path)}
     pairs = {path: (value_at(values, path), value) for path, value in new.items()}
     return replace(told, verdict=FITTED, numbers=pairs), new
 
@@ -226,12 +286,3 @@ def _range(group: Group, views: list[View], session: Ints, values: Mapping[str, 
     share = np.cumsum(weight) / weight.sum()
     low, high = (float(sigma[order][np.searchsorted(share, p)]) for p in (_FROM, _TO))
     return {f"{group.name}.fitted_from_m": low, f"{group.name}.fitted_to_m": max(low, high)}
-
-
-def _folds(day: Floats, options: Options) -> list[Ints]:
-    """Sessions of each fold: dealt out one by one, or by days."""
-    if not options.by_day:
-        return folds_of(len(day), options.folds)
-    _, number = np.unique(day, return_inverse=True)
-    dealt = folds_of(int(number.max()) + 1, options.folds)
-    return [fold for fold in (np.flatnonzero(np.isin(number, days)) for days in dealt) if len(fold)]

@@ -181,14 +181,18 @@ _PLACED: Final = tuple(
 
 
 def groups_of(values: Mapping[str, Any]) -> tuple[Group, ...]:
-    """The groups of a calibration, in the order in which they are fitted: pieces by themselves before whole calls."""
+    """The groups of a calibration, in the order in which they are fitted.
+
+    Pieces by themselves come before whole calls, and widths before shares of outliers of the same pieces: what only
+    lies beyond a width that is too small would be taken for outliers, and stay so.
+    """
     devices = tuple(_device(kind) for kind in DEVICE_KINDS if kind in values["device"])
     steps = tuple(
         _step(step)
         for step in ("sector", "physical_identity", "site", "area", "network")
         if step in values["cell_steps"]
     )
-    every = (*devices, _CENTROID, *steps, _TIMING, *_LEARNED, *_LINES, *_PLACED, *_DEPENDENCE)
+    every = (*devices, _CENTROID, _TIMING, *_LEARNED, *steps, *_PLACED, *_LINES, *_DEPENDENCE)
     return tuple(g for g in every if all(has(values, n.path) for n in g.numbers))
 
 

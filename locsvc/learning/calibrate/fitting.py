@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ _STEP = 0.02
 _MOST_STEPS = 60
 # A step that gains less ends the search: far below what any number of sessions can tell.
 _LEAST_GAIN = 1e-5
+# A gain below this is worth no change, however sure: nats a session.
+_LEAST_WORTH = 1e-3
 # A log score is floored, so that one row cannot outvote all: e^-40 a square metre is nowhere.
 LEAST_SCORE = -40.0
 
@@ -37,7 +39,7 @@ class Problem:
 class Fitted:
     """Numbers (k,), and mean log scores over sessions, before and after, of sessions that were left out.
 
-    `gain_error` is the standard error of after less before over sessions.
+    `gain_error` is the standard error of after less before, over what was left out together: sessions, or days.
     """
 
     numbers: Floats
@@ -123,31 +125,71 @@ def _updated(h: Floats, moved: Floats, turned: Floats) -> Floats:
     return updated
 
 
-def fit(problem: Problem, folds: Sequence[Ints], tick: Callable[[], None] = lambda: None) -> Fitted:
+def fit(problem: Problem, unit: Ints, folds: int, tick: Callable[[], None] = lambda: None) -> Fitted:
     """The numbers fitted on all sessions, and scores by folds: fitted on the other folds, scored on each.
 
     Parameters
     ----------
     problem
         What is fitted.
+    unit
+        (sessions,) what each session is left out with, from 0: itself, or its day. Two at least.
     folds
-        Sessions of each fold; together all of them.
+        How many folds units are dealt to.
     tick
         Called before each search; may raise to stop.
     """
     sessions = int(problem.session.max()) + 1
     before = session_means(problem.scores(problem.start), problem.session)
     after = np.empty(sessions)
-    for fold in folds:
+    for fold in folds_of(int(unit.max()) + 1, folds):
         tick()
-        left_out = np.zeros(sessions, bool)
-        left_out[fold] = True
+        left_out = np.isin(unit, fold)
         found = _search(problem, ~left_out)
-        after[fold] = session_means(problem.scores(found), problem.session)[fold]
+        after[left_out] = session_means(problem.scores(found), problem.session)[left_out]
     tick()
     numbers = _search(problem, np.ones(sessions, bool))
-    error = float(np.std(after - before, ddof=1) / np.sqrt(sessions)) if sessions > 1 else np.inf
-    return Fitted(numbers, float(before.mean()), float(after.mean()), error)
+    return Fitted(numbers, float(before.mean()), float(after.mean()), standard_error(after - before, unit))
+
+
+def standard_error(gain: Floats, unit: Ints) -> float:
+    """The standard error of the mean of gains (sessions,), when those of one unit may be alike.
+
+    With units of one it is the deviation over the root of their number.
+
+    References
+    ----------
+    Liang and Zeger 1986, Longitudinal data analysis using generalized linear models (the sandwich over clusters).
+
+    Examples
+    --------
+    >>> round(standard_error(np.array([1.0, 2.0, 3.0]), np.array([0, 1, 2])), 3)
+    0.577
+    >>> standard_error(np.array([1.0, 1.0, 3.0, 3.0]), np.array([0, 0, 1, 1]))
+    1.0
+    """
+    units = int(unit.max()) + 1
+    off = np.bincount(unit, weights=gain - gain.mean(), minlength=units)
+    return float(np.sqrt(units / (units - 1) * np.sum(off**2)) / len(gain))
+
+
+def sure(fitted: Fitted, units: int) -> bool:
+    """Whether the gain is more than its standard error, as far as so few units tell that, and enough to matter.
+
+    References
+    ----------
+    Hastie, Tibshirani and Friedman 2009, The Elements of Statistical Learning, 7.10 (the one standard error rule);
+    Abramowitz and Stegun 26.7.5 at one standard deviation, to 1 / freedom^2 (Student's t, which few units need).
+
+    Examples
+    --------
+    >>> three = np.zeros(3)
+    >>> sure(Fitted(three, -10.0, -9.9, 0.09), 40), sure(Fitted(three, -10.0, -9.9, 0.09), 3)
+    (True, False)
+    """
+    freedom = units - 1
+    errors = 1 + 1 / (2 * freedom) + 1 / (4 * freedom**2)
+    return fitted.after - fitted.before > max(errors * fitted.gain_error, _LEAST_WORTH)
 
 
 def _search(problem: Problem, used: npt.NDArray[np.bool_]) -> Floats:
@@ -168,5 +210,5 @@ def folds_of(sessions: int, most: int) -> list[Ints]:
     >>> [f.tolist() for f in folds_of(5, 2)]
     [[0, 2, 4], [1, 3]]
     """
-    count = max(2, min(most, sessions))
+    count = min(most, sessions)
     return [np.arange(i, sessions, count) for i in range(count)]

@@ -39,7 +39,10 @@ _KEPT = frozenset({*COLUMNS, "session", "truth_accuracy_m", CALL})
 
 @dataclass(slots=True)
 class Chunk:
-    """Evidence of some calls, and where they were, (calls,): degrees, metres (NaN unknown), session, time to age to."""
+    """Evidence of some calls, and where they were, (calls,): degrees, metres (NaN unknown), session, time to age to.
+
+    `apart` numbers the part of the history that it is of.
+    """
 
     table: EvidenceTable
     latitude_deg: Floats
@@ -47,6 +50,7 @@ class Chunk:
     accuracy_m: Floats
     session: Ints
     now: Floats
+    apart: int = 0
 
 
 @dataclass(slots=True)
@@ -77,26 +81,29 @@ class _Part:
     truth: tuple[Floats, Floats, Floats]
     name: list[str]
     t: Floats
+    apart: int
 
 
 def read_history(
-    tables: Sequence[Path],
+    tables: Sequence[Sequence[Path]],
     mapping: Mapping[str, str] | None = None,
     input_format: str | None = None,
     *,
     truth_from_reports: bool = False,
 ) -> History:
-    """The located calls of tables; with `truth_from_reports` a satellite fix is the truth of rows without one.
+    """The located calls of tables, part by part; with `truth_from_reports` a satellite fix is truth where none is told.
 
     Raises
     ------
     BadData
         A table cannot be read, or no row of any has a truth.
     """
-    history = History([table.name for table in tables], [], [], np.zeros(0))
+    history = History([table.name for own in tables for table in own], [], [], np.zeros(0))
     parts: list[_Part] = []
-    for table in tables:
-        parts += _parts(open_source(table, input_format, dict(mapping or {})), history, truth_from_reports)
+    for apart, own in enumerate(tables):
+        for table in own:
+            source = open_source(table, input_format, dict(mapping or {}))
+            parts += _parts(source, history, truth_from_reports, apart)
     names = sorted({name for part in parts for name in part.name})
     if not names:
         why = "; ".join(f"{reason}: {count:,}" for reason, count in history.rejected.most_common())
@@ -116,15 +123,15 @@ def read_history(
     return history
 
 
-def _parts(source: Source, history: History, from_reports: bool) -> list[_Part]:  # noqa: FBT001 - as it came
+def _parts(source: Source, history: History, from_reports: bool, apart: int) -> list[_Part]:  # noqa: FBT001 - as it came
     grouper, parts = Grouper(), []
     for batch in source.batches():
-        parts += [_part(whole, history, from_reports=from_reports) for whole in grouper.add(batch)]
-    parts += [_part(whole, history, from_reports=from_reports) for whole in grouper.end()]
+        parts += [_part(whole, history, apart, from_reports=from_reports) for whole in grouper.add(batch)]
+    parts += [_part(whole, history, apart, from_reports=from_reports) for whole in grouper.end()]
     return [part for part in parts if part is not None]
 
 
-def _part(batch: pa.RecordBatch, history: History, *, from_reports: bool) -> _Part | None:
+def _part(batch: pa.RecordBatch, history: History, apart: int, *, from_reports: bool) -> _Part | None:
     """The located calls of whole calls; None when there is none."""
     history.rows += len(batch)
     if CALL_JSON in batch.schema.names:
@@ -149,7 +156,7 @@ def _part(batch: pa.RecordBatch, history: History, *, from_reports: bool) -> _Pa
     at = last[has]
     kept = batch.select([n for n in batch.schema.names if n in _KEPT]).filter(pa.array(keep))
     renumbered = (np.cumsum(has) - 1)[call[keep]]
-    return _Part(kept, renumbered, _of(truths, at), [names[i] for i in at.tolist()], rows.t[at])
+    return _Part(kept, renumbered, _of(truths, at), [names[i] for i in at.tolist()], rows.t[at], apart)
 
 
 def _of(truths: Truths, at: Ints) -> tuple[Floats, Floats, Floats]:
@@ -194,7 +201,7 @@ def _chunk(part: _Part, mine: Bools, session: Ints) -> Chunk:
     plain = rows.aml is None
     table = table_of(rows, call, calls) if plain else calls_table(calls_of(rows, call, list(range(calls))))
     lat, lng, accuracy = (values[mine] for values in part.truth)
-    return Chunk(table, lat, lng, accuracy, session[mine], times_of(table, np.full(calls, np.nan)))
+    return Chunk(table, lat, lng, accuracy, session[mine], times_of(table, np.full(calls, np.nan)), part.apart)
 
 
 def _leave_truths_out(history: History) -> None:

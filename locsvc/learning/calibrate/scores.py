@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,13 +39,14 @@ _FIRST, _CONFIDENCE_COLUMN, _METHOD, _PLATFORM = 4, 8, 9, 10
 
 @dataclass(slots=True)
 class View:
-    """Evidence with one truth a call, (calls,)."""
+    """Evidence with one truth a call, (calls,), of a part of the history that has reference data of its own."""
 
     table: EvidenceTable
     latitude_deg: Floats
     longitude_deg: Floats
     session: Ints
     now: Floats
+    apart: int
 
     def take(self, wanted: Bools) -> View:
         """Some of its calls, of one piece each."""
@@ -65,7 +66,7 @@ class View:
             lookups=[replace(a, slot=i, call=i) for i, a in enumerate(asked)],
         )
         place = (self.latitude_deg[wanted], self.longitude_deg[wanted])
-        return View(some, *place, self.session[wanted], self.now[wanted])
+        return View(some, *place, self.session[wanted], self.now[wanted], self.apart)
 
 
 def views_of(history: History, of: Of) -> list[View]:
@@ -109,6 +110,7 @@ def _lone(chunk: Chunk, slot: Ints, **columns: Any) -> View:  # noqa: ANN401 - f
         chunk.longitude_deg[call],
         chunk.session[call],
         chunk.now[call],
+        chunk.apart,
     )
 
 
@@ -155,7 +157,7 @@ def _whole(history: History, *, alone: bool) -> list[View]:
             only = _only(table, wanted)
             if alone:
                 only = replace(only, reports=table.reports[:0], lookups=[], heights=[])
-            made.append(View(only, lat, lng, chunk.session, chunk.now))
+            made.append(View(only, lat, lng, chunk.session, chunk.now, chunk.apart))
     return made
 
 
@@ -173,17 +175,19 @@ def _only(table: EvidenceTable, wanted: Bools) -> EvidenceTable:
 
 
 class Scorer:
-    """Log densities of truths for any calibration, over one snapshot of the reference data."""
+    """Log densities of truths for any calibration, each over the reference data of its part."""
 
-    def __init__(self, reference: Reference, views: list[View], of: Of) -> None:
-        self._resolver = Resolver(reference)
+    def __init__(self, references: Sequence[Reference], views: list[View], of: Of) -> None:
+        self._resolvers = [Resolver(reference) for reference in references]
         self._views = views
         self._whole = of is Of.CALL
         self.session = np.concatenate([v.session for v in views]) if views else np.zeros(0, np.int64)
 
     def __call__(self, values: Mapping[str, Any]) -> Floats:
         """Log densities, (n,), 1 / m2; NaN where nothing says a place or no truth is asked for."""
-        self._resolver.parameters = Parameters.from_mapping(values)
+        parameters = Parameters.from_mapping(values)
+        for resolver in self._resolvers:
+            resolver.parameters = parameters
         told = [self._calls(v) if self._whole else self._pieces(v) for v in self._views]
         return np.concatenate(told) if told else np.zeros(0)
 
@@ -204,7 +208,8 @@ class Scorer:
     def _made(self, view: View) -> list[Made]:
         """The resolver's claims of pieces that stand alone."""
         table, n = view.table, len(view.session)
-        reference, parameters = self._resolver.reference, self._resolver.parameters
+        resolver = self._resolvers[view.apart]
+        reference, parameters = resolver.reference, resolver.parameters
         slots, notes = slots_of(table, view.now), Notes([[] for _ in range(n)])
         reported = claim_reports(table, slots, notes, parameters)
         lines = claim_lines(table.lookups, [True] * n, slots, reference, notes, parameters)
@@ -213,7 +218,7 @@ class Scorer:
 
     def _calls(self, view: View) -> Floats:
         n = len(view.session)
-        answered = self._resolver.answer(view.table, np.full(n, _CONFIDENCE), view.now)
+        answered = self._resolvers[view.apart].answer(view.table, np.full(n, _CONFIDENCE), view.now)
         result = np.full(n, np.nan)
         if answered.located is not None:
             row = np.array(answered.row_of_call)

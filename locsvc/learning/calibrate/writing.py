@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import os
 import tomllib
 from collections.abc import Mapping
@@ -35,10 +36,15 @@ def written(calibrated: Calibrated, former: str | None, at: dt.datetime) -> str:
     own = {} if former is None else tomllib.loads(former)
     own.pop(FIT, None)
     history = calibrated.history
-    head = {
-        "version": f"fitted-{at:%Y%m%dT%H%M%SZ}",
-        "fitted_on": f"{', '.join(history.tables)}: {history.calls:,} calls of {len(history.sessions):,} sessions",
-    }
+    # Where nothing is new, the numbers are still those of the former fit.
+    head = (
+        {}
+        if not calibrated.changed
+        else {
+            "version": f"fitted-{at:%Y%m%dT%H%M%SZ}",
+            "fitted_on": f"{', '.join(history.tables)}: {history.calls:,} calls of {len(history.sessions):,} sessions",
+        }
+    )
     own = with_values({**own, **head}, calibrated.changed)
     fit = {
         "at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -105,6 +111,28 @@ def _escape(character: str) -> str:
     return {"\n": "\\n", "\t": "\\t", "\r": "\\r"}.get(character, f"\\u{ord(character):04x}")
 
 
+def check_place(path: Path) -> None:
+    """See that a calibration can be written there: fitting takes its time.
+
+    Raises
+    ------
+    ConfigError
+        It cannot.
+    """
+    draft = path.with_name(path.name + ".new")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        draft.touch()
+        draft.unlink()
+    except OSError as error:
+        raise _not_written(path, error) from None
+
+
+def _not_written(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{path} cannot be written: {error.strerror}; give another place with --out")
+
+
 def put(text: str, path: Path) -> Path | None:
     """The file put in its place in one step; what was there stays beside it, as the path that is returned.
 
@@ -126,5 +154,5 @@ def put(text: str, path: Path) -> Path | None:
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise ConfigError(f"{path} cannot be written: {error.strerror}; give another place with --out") from None
+        raise _not_written(path, error) from None
     return kept if had else None
