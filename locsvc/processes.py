@@ -21,6 +21,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+# How long a killed process is waited for: it is gone in milliseconds, unless a disk holds it.
+_GONE_S = 5.0
+
+
 class Submit(Protocol):
     """Has a function of a module called in one of the processes."""
 
@@ -72,8 +76,12 @@ def processes(workers: int, begin: Callable[..., None], given: tuple[object, ...
 
 
 def _end_at_once(pool: ProcessPoolExecutor, *, wait_for_it: bool) -> None:
-    for child in multiprocessing.active_children():
+    children = multiprocessing.active_children()
+    for child in children:
         child.kill()
+    # What they write can be removed only when they are gone.
+    for child in children:
+        child.join(_GONE_S)
     # The rest of what a killed process has half written would be waited for as long as anybody here could write it.
     results: Any = pool._result_queue  # noqa: SLF001 - the executor has no word for it
     if results is not None:

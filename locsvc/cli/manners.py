@@ -22,8 +22,8 @@ import click
 from locsvc.cli.options import Common
 from locsvc.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InvalidInput, LocsvcError, meaning_of
 
-# Commands that remove a draft, or end processes of their own, when they are interrupted.
-_PUT_AWAY = frozenset({"batch", "bench", "import", "serve"})
+# Commands that remove a draft or what they keep meanwhile, or end processes of their own, when they are interrupted.
+_PUT_AWAY = frozenset({"batch", "bench", "evaluate", "import", "serve"})
 
 
 class Command(click.Command):

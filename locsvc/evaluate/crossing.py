@@ -91,8 +91,8 @@ def crossed(held: Held, rules: Rules, workers: int = 1) -> Iterator[Crossed]:
             yield future.result()
 
 
-def judged_fold(held: Held, rules: Rules, fold: int) -> Crossed:
-    """What comes of a fold, answered by what all others teach."""
+def judged_fold(held: Held, rules: Rules, fold: int, within: Path | None = None) -> Crossed:
+    """What comes of a fold, answered by what all others teach; `within` is where that is kept meanwhile."""
     training: list[tuple[pa.Table, Ints]] = []
     testing: list[pa.RecordBatch] = []
     of_rows = iter(held.fold)
@@ -107,7 +107,7 @@ def judged_fold(held: Held, rules: Rules, fold: int) -> Crossed:
         if parts:
             training.append((pa.Table.from_batches(parts), np.concatenate(folds)))
     done = Crossed(Found(), sum(len(table) for table, _ in training))
-    with resolver_of_fold(training, rules.data, rules.folding, done.counts, done.verdicts) as resolver:
+    with resolver_of_fold(training, rules.data, rules.folding, done.counts, done.verdicts, within) as resolver:
         for batch in testing:
             if len(batch):
                 done.found.add(judge(resolver, batch, rules.terms))
@@ -126,7 +126,8 @@ def _pool(held: Held, rules: Rules, workers: int, folder: str) -> Iterator[Calla
     """
     files = [_write(batches, Path(folder) / f"{k}.arrow") for k, batches in enumerate(held.tables)]
     remedy = "use --workers 1"
-    with processes(workers, _begin, (files, held.fold, rules), remedy) as submit:
+    # What folds keep is in this folder, too: a process that is ended at once has no time to put it away.
+    with processes(workers, _begin, (files, held.fold, rules, Path(folder)), remedy) as submit:
         yield lambda fold: submit(_judge, fold)
 
 
@@ -148,14 +149,14 @@ def _read(file: Path | None) -> list[pa.RecordBatch]:
 
 
 # What a process of the pool was told at its start.
-_given: tuple[Held, Rules] | None = None
+_given: tuple[Held, Rules, Path] | None = None
 
 
-def _begin(files: Sequence[Path | None], fold: Sequence[Ints], rules: Rules) -> None:
+def _begin(files: Sequence[Path | None], fold: Sequence[Ints], rules: Rules, folder: Path) -> None:
     """Map the tables."""
     global _given  # noqa: PLW0603 - a process of the pool has no other place for it
     pa.set_cpu_count(1)
-    _given = Held([_read(file) for file in files], fold), rules
+    _given = Held([_read(file) for file in files], fold), rules, folder
 
 
 def _judge(fold: int) -> Crossed:
@@ -163,4 +164,5 @@ def _judge(fold: int) -> Crossed:
     if _given is None:
         msg = "_begin() comes first"
         raise RuntimeError(msg)
-    return judged_fold(*_given, fold)
+    held, rules, folder = _given
+    return judged_fold(held, rules, fold, folder)

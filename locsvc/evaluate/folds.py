@@ -124,6 +124,7 @@ def resolver_of_fold(
     folding: Folding,
     counts: Counter[str],
     verdicts: Counter[Verdict] | None = None,
+    within: Path | None = None,
 ) -> Iterator[Resolver]:
     """A resolver over the reference data and what the training tables teach; its directory is gone afterwards.
 
@@ -139,13 +140,15 @@ def resolver_of_fold(
         What went otherwise than it should is counted here.
     verdicts
         And here what became of each group of the calibration that the tables have evidence of.
+    within
+        Where its directory is made, if not among the system's temporary files.
 
     Raises
     ------
     DatasetError
         The reference data is damaged.
     """
-    with tempfile.TemporaryDirectory(prefix="locsvc-fold-") as folder:
+    with tempfile.TemporaryDirectory(prefix="locsvc-fold-", dir=within) as folder:
         own = Path(folder) / "data"
         own.mkdir()
         if data is not None:

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from locsvc.cli import main
 from locsvc.resolver import Resolver
-from tests.evaluate.conftest import fixes, with_drawn_truths, write
+from tests.evaluate.conftest import drive, fixes, with_drawn_truths, write
 
 
 def run(*args: str | Path) -> Result:
@@ -81,3 +87,32 @@ def test_no_truth_is_bad_data(tmp_path: Path) -> None:
     done = run(source)
     assert done.exit_code == 65
     assert "truth_lat" in done.stderr
+
+
+def until(happened: Callable[[], object]) -> bool:
+    for _ in range(1200):
+        if happened():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_interrupted_it_leaves_nothing_of_the_tables_behind(workers: str, tmp_path: Path) -> None:
+    """What folds are learned from are places of callers: they do not stay among the temporary files."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    table = write(drive(20, 400, 1), tmp_path / "drive.parquet")
+    asked = ["evaluate", str(table), "--folds", "day", "--fold-count", "0", "--calibrate", "--workers", workers]
+    with subprocess.Popen(
+        [sys.executable, "-m", "locsvc", *asked],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "TMPDIR": str(kept)},
+    ) as process:  # fmt: skip
+        assert until(lambda: list(kept.rglob("inner-*.parquet")))
+        # As a terminal does: to all processes of the group.
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert not list(kept.glob("locsvc-*"))
