@@ -226,10 +226,13 @@ def signed_distance_m(east_m: float, north_m: float, corner_m: Floats) -> float:
 
 
 @compiled
-def add_histogram(row: Floats, tables: Tables, cell: Cells, area_m2: Floats, n: int, value: Floats32) -> None:
+def add_histogram(
+    row: Floats, tables: Tables, cell: Cells, area_m2: Floats, n: int, value: Floats32, uneven: Floats32
+) -> None:
     """Adds a histogram over H3 cells, exactly averaged over each of the first `n` cells of `cell`.
 
-    In the order of their digits a cell's descendants stand together: what a cell holds is the difference of two sums.
+    What it adds to cells that are no part of one bin goes to `uneven` as well. In the order of their digits a cell's
+    descendants stand together: what a cell holds is the difference of two sums.
     """
     first, count, weight = int(row[FIRST_ROW]), int(row[ROWS]), row[WEIGHT]
     bins, held, end = tables.bin, tables.held, first + count
@@ -249,7 +252,9 @@ def add_histogram(row: Floats, tables: Tables, cell: Cells, area_m2: Floats, n: 
         if levels >= 0 and (bins[low] & _DIGITS) >> shift == last >> shift:
             value[j] += _F(weight * ((held[low] - before) * _PART[levels]) / area_m2[j])
         elif after > low:
-            value[j] += _F(weight * (held[after - 1] - before) / area_m2[j])
+            added = _F(weight * (held[after - 1] - before) / area_m2[j])
+            value[j] += added
+            uneven[j] += added
 
 
 @inlined

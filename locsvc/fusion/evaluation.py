@@ -247,9 +247,9 @@ def evaluate_call(
     first, last = d.first_piece[call], d.first_piece[call + 1]
     piece, component = d.piece, d.component
     bent = _is_bent(d, call, x, y, z, n)
-    room = np.empty((7, m), np.float32)
+    room = np.empty((9, m), np.float32)
     flat_e, flat_n, east, north = room[0], room[1], room[2], room[3]
-    square, value, most_gain = room[4], room[5], room[6]
+    square, value, most_gain, binned, uneven = room[4], room[5], room[6], room[7], room[8]
     for j in range(n):
         flat_e[j] = _F(x[j] * e0 + y[j] * e1)
         flat_n[j] = _F(x[j] * n0 + y[j] * n1 + z[j] * n2)
@@ -274,12 +274,17 @@ def evaluate_call(
         for j in range(m):
             square[j] = east[j] * east[j] + north[j] * north[j]
             value[j] = _ZERO
+        learned, smooth_m2 = False, np.inf
         for c in range(d.first_component[p], d.first_component[p + 1]):
             family = component[c, FAMILY]
             if family == _GAUSSIAN:
                 add_gaussian(component, c, blur_m2, m, east, north, square, value)
             elif family == _HISTOGRAM:
-                add_histogram(component[c], d.tables, places.cell, places.area_m2, n, value)
+                if not learned:
+                    for j in range(m):
+                        binned[j], uneven[j] = _ZERO, _ZERO
+                learned = True
+                add_histogram(component[c], d.tables, places.cell, places.area_m2, n, binned, uneven)
             else:
                 add_shape(component[c], d.tables, blur_m2, m, east, north, square, value)
         share, scale2, narrowness = piece[p, SHARE], piece[p, SCALE_M] ** 2, piece[p, NARROWNESS_M2]
@@ -289,14 +294,29 @@ def evaluate_call(
         wrong, spread = _F(share * reference / (2.0 * math.pi * scale2)), _F(0.5 / scale2)
         exponent = _F(piece[p, EXPONENT])
         detail = _F(blur_m2 / (blur_m2 + narrowness))
-        for j in range(m):
-            fall = square[j] * spread + _ONE
-            inlying = value[j] * right
-            total = inlying + wrong / (fall * fall)
-            part = inlying / total
-            value[j] = part
-            log_posterior[j] += log32(max(total, _TINY)) * exponent
-            sharpness[j] = max(sharpness[j], part * detail)
+        if learned:
+            # Within a bin a histogram is even, however narrow it is: what hides is in cells that hold finer bins.
+            for c in range(d.first_component[p], d.first_component[p + 1]):
+                if component[c, FAMILY] != _HISTOGRAM:
+                    smooth_m2 = min(smooth_m2, narrowness_m2(component[c]))
+            smooth = _F(blur_m2 / (blur_m2 + smooth_m2))
+            for j in range(m):
+                fall = square[j] * spread + _ONE
+                inlying = (value[j] + binned[j]) * right
+                total = inlying + wrong / (fall * fall)
+                sharp = (value[j] * smooth + uneven[j] * detail) * right
+                value[j] = inlying / total
+                log_posterior[j] += log32(max(total, _TINY)) * exponent
+                sharpness[j] = max(sharpness[j], sharp / total)
+        else:
+            for j in range(m):
+                fall = square[j] * spread + _ONE
+                inlying = value[j] * right
+                total = inlying + wrong / (fall * fall)
+                part = inlying / total
+                value[j] = part
+                log_posterior[j] += log32(max(total, _TINY)) * exponent
+                sharpness[j] = max(sharpness[j], part * detail)
         # Averaged over the cell, the piece's height is so many times lower.
         lower = _F(blur_m2 / max(narrowness, 1e-2))
         if lower < LEAST_LOWER:

@@ -17,13 +17,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from locsvc.compiled import compiled, exp32, inlined, number_of_key, sort_key
-from locsvc.fusion.densities import Densities
+from locsvc.fusion.densities import FAMILY, Densities, Family
 from locsvc.fusion.evaluation import Pieces, Places, blur_of, evaluate_call, pieces_of
 from locsvc.fusion.lattice import FLAT_AREA_M2, Lattice, Level, direction, room_for, tables, write_children
 from locsvc.fusion.leaves import Leaves
 from locsvc.fusion.search import first_cells, log_outside
 from locsvc.fusion.sorting import sort_keys
-from locsvc.fusion.splitting import FINEST_ANSWER, HIDDEN_CELLS, HIDDEN_MASS, HIDDEN_SHARPNESS, Look, State, choose
+from locsvc.fusion.splitting import (
+    EVEN_SHARPNESS,
+    FINEST_ANSWER,
+    HIDDEN_CELLS,
+    HIDDEN_MASS,
+    HIDDEN_SHARPNESS,
+    Look,
+    State,
+    choose,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -33,8 +42,12 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
     Cells = npt.NDArray[np.uint64]
 
+_HISTOGRAM = int(Family.HISTOGRAM)
 # A leaf with this much of the mass of the finished call is too large: what it was left for has gone.
 HEAVY_LEAF = 0.06
+# A part of a bin is too large when it has this much, or the asked set ends in it, or so near to it that it may.
+HEAVY_EVEN_LEAF, END_ROOM = 0.25, 0.01
+STAYS_WHOLE, _ZERO = np.float32(-1), np.float32(0)
 # Cells below this part of the mass of their level are dropped at once.
 NOTHING = 1e-10
 # Rounds of opening leaves again, at the most: each makes the leaves that are too large smaller.
@@ -204,7 +217,8 @@ def locate_calls(
     kept: Kept,
 ) -> int:
     """Finds the posteriors of calls from `call` on, while there is room in `found`; the first call that is left."""
-    state = State(np.zeros(1), np.zeros(1), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64))
+    numbers, counts = np.zeros((3, 1)), np.zeros((3, 1), np.int64)
+    state = State(numbers[0], numbers[1], numbers[2], counts[0], counts[1], counts[2])
     base, used = starts[call], 0
     while call < len(confidence) and used + len(look.key) <= len(found.cell):
         log_elsewhere = _refine_call(t, d, call, confidence[call], levels, look, kept, state)
@@ -237,6 +251,7 @@ def _refine_call(
     state.peak[0] = log_elsewhere
     state.kept[0] = 0
     state.enough[0] = 0
+    state.learned[0] = _is_learned(d, call)
     for rounds in range(MOST_ROUNDS):
         while count > 0:
             _see(t, d, call, resolution, level, count, look)
@@ -246,7 +261,7 @@ def _refine_call(
             resolution += 1
         # What the last round opens is still looked into.
         if rounds + 1 < MOST_ROUNDS:
-            resolution, count = _reopen(t, log_elsewhere, kept, state, level)
+            resolution, count = _reopen(t, confidence, log_elsewhere, kept, state, level)
         if count == 0:
             break
     return log_elsewhere
@@ -315,23 +330,53 @@ def _weigh(log_elsewhere: float, kept: Kept, state: State) -> float:
 
 
 @inlined
-def _reopen(t: Lattice, log_elsewhere: float, kept: Kept, state: State, level: Level) -> tuple[int, int]:
+def _is_learned(d: Pieces, call: int) -> int:
+    """1 if a piece of the call has a histogram, else 0."""
+    for c in range(d.first_component[d.first_piece[call]], d.first_component[d.first_piece[call + 1]]):
+        if d.component[c, FAMILY] == _HISTOGRAM:
+            return 1
+    return 0
+
+
+@compiled
+def _mark_whole(confidence: float, log: Floats32, share: Floats, sharpness: Floats32, count: int) -> None:
+    """Sets the sharpness of heavy leaves that need not be opened to STAYS_WHOLE.
+
+    A part of a bin, over which all is even, is as true whole as in parts; but for where the asked set ends in it.
+    """
+    for i in range(count):
+        if not HEAVY_LEAF < share[i] <= HEAVY_EVEN_LEAF or sharpness[i] > EVEN_SHARPNESS:
+            continue
+        denser, own = 0.0, log[i]
+        for k in range(count):
+            denser += share[k] if log[k] > own else 0.0
+        ends = denser - END_ROOM < confidence < denser + share[i] + END_ROOM
+        sharpness[i] = _ZERO if ends else STAYS_WHOLE
+
+
+@inlined
+def _reopen(
+    t: Lattice, confidence: float, log_elsewhere: float, kept: Kept, state: State, level: Level
+) -> tuple[int, int]:
     """Opens leaves that turn out too large, and writes their children to `level`; their resolution and number.
 
     A leaf was left for its small part of the mass; when the rest shrinks in a closer look, it no longer is. A level has
     one resolution: the coarsest first, the others in the next round.
     """
     log_total = _weigh(log_elsewhere, kept, state)
+    if state.learned[0] == 1:
+        _mark_whole(confidence, kept.log, kept.share, kept.sharpness, state.kept[0])
     hiding, heavies = 0, 0
     coarsest, coarsest_heavy = FINEST_ANSWER, FINEST_ANSWER
     for i in range(state.kept[0]):
         if kept.resolution[i] >= FINEST_ANSWER:
             continue
         part = kept.share[i]
-        if part > HEAVY_LEAF:
+        heavy = part > HEAVY_LEAF and kept.sharpness[i] != STAYS_WHOLE
+        if heavy:
             heavies += 1
             coarsest_heavy = min(coarsest_heavy, kept.resolution[i])
-        if part > HEAVY_LEAF or (kept.sharpness[i] > HIDDEN_SHARPNESS and part > HIDDEN_MASS):
+        if heavy or (kept.sharpness[i] > HIDDEN_SHARPNESS and part > HIDDEN_MASS):
             hiding += 1
             coarsest = min(coarsest, kept.resolution[i])
     # A thin ring hides in more cells than are worth it.
@@ -345,7 +390,7 @@ def _reopen(t: Lattice, log_elsewhere: float, kept: Kept, state: State, level: L
         if kept.resolution[i] != coarsest:
             continue
         part = kept.share[i]
-        heavy = part > HEAVY_LEAF
+        heavy = part > HEAVY_LEAF and kept.sharpness[i] != STAYS_WHOLE
         hides = kept.sharpness[i] > HIDDEN_SHARPNESS and part > HIDDEN_MASS
         if not (heavy or (hides and not only_heavy)) or count + 7 > len(level.cell):
             continue

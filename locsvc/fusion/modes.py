@@ -69,14 +69,16 @@ def _peaks(mass: Floats, area_m2: Floats, east_m: Floats, north_m: Floats, count
     that lies between two places must not make them one.
     """
     root, near = np.arange(count), np.empty(count, np.int64)
-    reach = np.sqrt(area_m2[:count] / math.pi) * TOUCH
+    # In single precision, twice as many at a time: neighbours are a third nearer than what just does not touch.
+    reach = (np.sqrt(area_m2[:count] / math.pi) * TOUCH).astype(np.float32)
+    east, north = east_m[:count].astype(np.float32), north_m[:count].astype(np.float32)
     # Whether each leaf so far touches the one in hand: a loop without branches, whose result is read eight at a time.
     touches = np.zeros((count + 7) // 8 * 8, np.uint8)
     eight = touches.view(np.uint64)
     for cell in range(1, count):
-        here_e, here_n, own = east_m[cell], north_m[cell], reach[cell]
+        here_e, here_n, own = east[cell], north[cell], reach[cell]
         for other in range(cell):
-            de, dn, both = here_e - east_m[other], here_n - north_m[other], own + reach[other]
+            de, dn, both = here_e - east[other], here_n - north[other], own + reach[other]
             touches[other] = de * de + dn * dn <= both * both
         highest, found = -1, 0
         for block in range((cell + 7) // 8):

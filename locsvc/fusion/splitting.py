@@ -40,6 +40,9 @@ LEAST_HIDDEN_MASS = 1e-6
 GAINED_MASS = 3e-5
 # Smaller gains than this, a fifth, are within what a level may be wrong by.
 LEAST_GAIN = 0.2
+# Where located history speaks, a cell over which all evidence is even is not split for a mass that its children would
+# not be split for either: a seventh of what the cells of the asked set have, or less where hardly anything is left out.
+EVEN_SHARPNESS, EVEN_MASS, EVEN_TAIL = 0.05, 1.0 / (7 * ENOUGH_CELLS), 0.1
 # Steps of mass, sixteen an octave, by which the heaviest cells are found; what lies below all of them is one.
 STEPS = 255
 # Beyond this the leaves are all that counts; more would overflow.
@@ -70,7 +73,7 @@ class State(NamedTuple):
 
     `log_leaves`: log mass of all leaves and of what lies outside; `peak`: highest log of any leaf so far, opened ones
     too, so that masses in its units never overflow; `here`: mass of the level at hand; `kept`: number of leaves;
-    `enough` (0 or 1): the asked set has cells enough.
+    `enough` (0 or 1): the asked set has cells enough; `learned` (0 or 1): a piece has a histogram.
     """
 
     log_leaves: Floats
@@ -78,6 +81,7 @@ class State(NamedTuple):
     here: Floats
     kept: Ints
     enough: Ints
+    learned: Ints
 
 
 @inlined
@@ -197,12 +201,14 @@ def choose(confidence: float, resolution: int, count: int, look: Look, state: St
     if 7 * needed < ENOUGH_CELLS:
         tail = min(TAIL, CLOSING_TAIL * (1.0 - confidence))
     until = state.here[0] - tail * total
+    light = min(EVEN_MASS, EVEN_TAIL * (1.0 - confidence)) * total if state.learned[0] == 1 else 0.0
     held, split, going = 0.0, 0, 0.0
     for k in range(ranked):
         i = look.order[k]
         mass = np.float64(look.mass[i])
         # The heaviest come first, what merely hides something last: a full row loses the least.
         closing = state.enough[0] == 0 and k < MOST_SPLIT and (k == 0 or held < until)
+        closing = closing and (mass > light or look.sharpness[i] > EVEN_SHARPNESS)
         look.split[i] = (look.split[i] or closing) and not at_end and split < MOST_SPLIT
         if look.split[i]:
             split += 1

@@ -97,20 +97,23 @@ def claim_cells(
     cells, repeated = _cells_of(table.cells, reported, slots)
     if repeated:
         _set_repeated_aside(cells, slots)
-    whole = None
+    whole, made = None, []
     asked = slots.reason[cells.slot] != Reason.DUPLICATE if repeated else np.ones(len(cells.slot), bool)
     if reference.coverage is not None:
         begins = table.slots[cells.slot, _FIRST_OF_PIECE] > 0
         whole = whole_scans(cells.queries, _measured(cells.rows), begins, slots, reference.coverage, parameters)
         asked &= ~whole.member
+        if len(whole.slot):
+            made.append(_made_whole(whole, slots, parameters))
+        if not asked.any():
+            return made
     if not asked.all():
         cells = cells.take(np.flatnonzero(asked))
     found = _places_of(cells, reference.cells or _store_without_cells())
     blended = None
     if reference.coverage is not None:
         age, measured = slots.age_s[cells.slot], _measured(cells.rows)
-        blended = blend(found.places(), cells.queries, measured, age, reference.coverage, parameters)
-    made = [] if whole is None or not len(whole.slot) else [_made_whole(whole, slots, parameters)]
+        blended = blend(found, cells.queries, measured, age, reference.coverage, parameters)
     claims, odd = _claims_of(cells, found, blended, slots, parameters)
     if odd is not None:
         _note(cells, odd, found, slots, reference, notes)
@@ -285,7 +288,9 @@ def _claims_of(
     own = columns.pop("at")
     claims = CellClaims(**columns)
     if blended is not None:
-        claims.learned, claims.spread_m = of_claims(blended.learned, own), blended.spread_m[own]
+        some = k < n
+        claims.learned = of_claims(blended.learned, own) if some else blended.learned
+        claims.spread_m = blended.spread_m[own] if some else blended.spread_m
     return claims, odd if told else None
 
 

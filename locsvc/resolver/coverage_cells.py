@@ -20,8 +20,8 @@ from locsvc.fusion.cell_claims import Histograms
 from locsvc.fusion.lattice import EDGE_M
 from locsvc.model import CellFallback
 from locsvc.reference.cells import keys
-from locsvc.reference.coverage import identities
 from locsvc.reference.coverage.files import C_SPREAD_M, C_VISITS
+from locsvc.resolver.coverage_finding import FIRST, FULL, NETWORK, NETWORK_ROW, NUMBER, find_serving
 from locsvc.resolver.coverage_mass import DIGITS, Fit, fit_of, put_counts, put_masses
 from locsvc.resolver.coverage_ring import MOST_GIVING, put_rings
 from locsvc.resolver.coverage_siblings import PER_DEGREE, block_keys, place_by_siblings, widths_of
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from locsvc.fusion.parameters import Parameters
     from locsvc.reference.cells import CellQueries
     from locsvc.reference.coverage import CoverageStore
+    from locsvc.resolver.coverage_siblings import Widths
 
     Bools = npt.NDArray[np.bool_]
     Floats = npt.NDArray[np.float64]
@@ -45,6 +46,7 @@ _MANY_PLACES = 8
 _USUAL_BINS, _LEAST_ROOM = 96, 4096
 # Columns of what the kernel says of each claim.
 LATITUDE, LONGITUDE, SPREAD, WEIGHT, REACH, VISITS = range(6)
+_NO_BINS = np.zeros(0, np.int64), np.zeros(0)
 # A grandparent of a bin reaches this many of its edges from its centre to the far side of its farthest child.
 _EDGES = 1.2
 # Length of a degree of latitude.
@@ -83,16 +85,34 @@ class _Doubt(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """Cells that are known, n of them: first number and how many, spread of the network's typical cell, measurements.
+    """Cells, n of them: first number and how many (0: not known), row of the network, measurements, radio.
 
-    measured (3, n): level, quality, timing advance; step_m (n,): metres of a step of timing advance.
+    measured (4, n): level, quality, timing advance, age.
     """
 
     cell: Ints
     places: Ints
-    typical_m: Floats
+    network: Ints
     measured: Floats
-    age_s: Floats
+    radio: npt.NDArray[np.int8]
+
+
+class _Said(NamedTuple):
+    """What is said of cells: step, numbers (6, n), runs of bins (2, n), whether a mast says as much."""
+
+    step: npt.NDArray[np.int8]
+    number: Floats
+    runs: Ints
+    prefer_tower: Bools
+
+
+class _Terms(NamedTuple):
+    """Numbers of the calibration; how far cells of each network reach, and metres of a timing step by radio."""
+
+    fit: Fit
+    doubt: _Doubt
+    thin_visits: float
+    typical_m: Floats
     step_m: Floats
 
 
@@ -129,37 +149,30 @@ def lone_cells(
     level_dbm, quality_db, timing_advance, age_s
         (n,) float64 each; NaN where not measured (age: 0).
     """
-    network = keys.networks(queries.radio, queries.mcc, queries.mnc)
-    wide = (queries.radio, queries.mcc, queries.mnc, queries.area, queries.cell, queries.arfcn, queries.pci)
-    radio, mcc, mnc, area, cell, arfcn, pci = (column.astype(np.int64) for column in wide)
-    full = identities.full(radio, mcc, mnc, area, cell)
-    first, number = store.find(full)
-    by_channel = np.flatnonzero((number == 0) | (full < 0))
-    if len(by_channel):
-        physical = identities.physical(*(column[by_channel] for column in (radio, mcc, mnc, arfcn, pci)))
-        # A cell that was named is another than the one that is known by its channel alone.
-        found, several = store.find(physical)
-        usable = (physical >= 0) & (full[by_channel] < 0)
-        first[by_channel], number[by_channel] = found, np.where(usable, several, 0)
-    for i in np.flatnonzero((number > 1) & ~np.isnan(queries.near_latitude_deg)).tolist():
-        near = float(queries.near_latitude_deg[i]), float(queries.near_longitude_deg[i])
-        first[i], number[i] = _nearest(np.arange(first[i], first[i] + number[i]), near, store), 1
-    number[number > _MANY_PLACES] = 0
-    known = np.flatnonzero(number > 0)
-    result = _by_siblings(queries, network, full, number == 0, store, parameters)
-    if len(known):
-        measured = np.stack((level_dbm, quality_db, timing_advance, age_s))[:, known]
-        _put_known(
-            result,
-            known,
-            (first[known], number[known]),
-            network[known],
-            measured,
-            queries.radio[known],
-            store,
-            parameters,
-        )
-    return result
+    widths, n = widths_of(store), len(level_dbm)
+    found = np.empty((6, n), np.int64)
+    unknown, several = find_serving(queries, store.cell_identity, widths.network, found)
+    first, number = found[FIRST], found[NUMBER]
+    if several:
+        for i in np.flatnonzero((number > 1) & ~np.isnan(queries.near_latitude_deg)).tolist():
+            near = float(queries.near_latitude_deg[i]), float(queries.near_longitude_deg[i])
+            first[i], number[i] = _nearest(np.arange(first[i], first[i] + number[i]), near, store), 1
+        number[number > _MANY_PLACES] = 0
+        unknown = n - int(np.count_nonzero(number))
+    measured = np.empty((4, n))
+    for row, column in enumerate((level_dbm, quality_db, timing_advance, age_s)):
+        measured[row] = column
+    said = _Said(np.zeros(n, np.int8), np.full((6, n), np.nan), np.zeros((2, n), np.int64), np.zeros(n, bool))
+    said.number[WEIGHT:] = 0.0
+    if unknown:
+        _put_siblings(said, np.flatnonzero(number == 0), found, queries, store, parameters)
+    bins, mass = _NO_BINS
+    if unknown < n:
+        asked = _Asked(first, number, found[NETWORK_ROW], measured, queries.radio)
+        bins, mass = _histograms(asked, history_of(store), terms_of(widths, parameters), said)
+    numbers, runs = said.number, said.runs
+    learned = Histograms(numbers[WEIGHT], runs[0], runs[1], numbers[REACH], bins, mass)
+    return LoneCells(said.step, numbers[LATITUDE], numbers[LONGITUDE], numbers[SPREAD], learned, said.prefer_tower)
 
 
 def _nearest(cells: Ints, near: tuple[float, float], store: CoverageStore) -> int:
@@ -168,46 +181,24 @@ def _nearest(cells: Ints, near: tuple[float, float], store: CoverageStore) -> in
     return int(cells[np.argmin(geo.distance_m(*near, place[:, 0], place[:, 1]))])
 
 
-def _by_siblings(
-    queries: CellQueries, network: Ints, full: Ints, unknown: Bools, store: CoverageStore, parameters: Parameters
-) -> LoneCells:
-    """Cells placed by others of their group; those that are known themselves are left open."""
-    n = len(network)
-    step, place = np.zeros(n, np.int8), np.full((3, n), np.nan)
-    at = np.flatnonzero(unknown)
-    if len(at):
-        areas = keys.area_keys(network[at], queries.area[at], keys.known_areas(queries.radio[at], queries.area[at]))
-        groups = (keys.site_keys(full[at]), block_keys(full[at]), areas, network[at])
-        step[at], place[0, at], place[1, at], place[2, at] = place_by_siblings(groups, store, parameters)
-    none = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n), np.zeros(0, np.int64), np.zeros(0)
-    return LoneCells(step, place[0], place[1], place[2], Histograms(*none), np.zeros(n, bool))
-
-
-def _put_known(
-    result: LoneCells,
-    known: Ints,
-    cells: tuple[Ints, Ints],
-    network: Ints,
-    measured: Floats,
-    radio: npt.NDArray[np.int8],
-    store: CoverageStore,
-    parameters: Parameters,
+def _put_siblings(
+    said: _Said, at: Ints, found: Ints, queries: CellQueries, store: CoverageStore, parameters: Parameters
 ) -> None:
-    """Writes clouds and histograms of cells that are known: first cell number of each, and how many."""
-    p, widths = parameters.coverage_cell, widths_of(store)
-    typical = widths.spread_m[widths.of(network)]
+    """Places cells by others of their group."""
+    network, full = found[NETWORK][at], found[FULL][at]
+    areas = keys.area_keys(network, queries.area[at], keys.known_areas(queries.radio[at], queries.area[at]))
+    groups = (keys.site_keys(full), block_keys(full), areas, network)
+    step, latitude, longitude, spread = place_by_siblings(groups, store, parameters)
+    said.step[at], said.number[LATITUDE, at], said.number[LONGITUDE, at] = step, latitude, longitude
+    said.number[SPREAD, at] = spread
+
+
+def terms_of(widths: Widths, parameters: Parameters) -> _Terms:
+    """The numbers that the kernel reads."""
+    p = parameters.coverage_cell
     still = parameters.time["fresh_s"], parameters.time["still_weight"]
     doubt = _Doubt(*(*(p[name] for name in _Doubt._fields[:-2]), *still))
-    asked = _Asked(*cells, typical, measured[:3], measured[3], parameters.cell_timing_step_m[radio])
-    said, runs = np.zeros((len(known), 6)), np.zeros((2, len(known)), np.int64)
-    bins, mass = _histograms(asked, history_of(store), fit_of(parameters), doubt, said, runs)
-    result.step[known] = _COVERAGE
-    result.latitude_deg[known], result.longitude_deg[known] = said[:, LATITUDE], said[:, LONGITUDE]
-    result.spread_m[known], result.prefer_tower[known] = said[:, SPREAD], said[:, VISITS] < p["thin_visits"]
-    h = result.learned
-    h.weight[known], h.reach_m[known] = said[:, WEIGHT], said[:, REACH]
-    h.first[known], h.bins[known] = runs
-    h.bin, h.mass = bins, mass
+    return _Terms(fit_of(parameters), doubt, p["thin_visits"], widths.spread_m, parameters.cell_timing_step_m)
 
 
 def history_of(store: CoverageStore) -> _History:
@@ -215,15 +206,13 @@ def history_of(store: CoverageStore) -> _History:
     return _History(*(getattr(store, name) for name in _History._fields))
 
 
-def _histograms(
-    asked: _Asked, history: _History, fit: Fit, doubt: _Doubt, said: Floats, runs: Ints
-) -> tuple[Ints, Floats]:
+def _histograms(asked: _Asked, history: _History, terms: _Terms, said: _Said) -> tuple[Ints, Floats]:
     """Bins and masses of all claims, with as much room as they turn out to need."""
     room = max(_USUAL_BINS * len(asked.cell), _LEAST_ROOM)
     bins, mass = np.empty(room, np.int64), np.empty(room)
     done, used = 0, 0
     while True:
-        done, used = _fill(asked, history, fit, doubt, said, runs, bins, mass, (done, used))
+        done, used = _fill(asked, history, terms, said, bins, mass, (done, used))
         if done == len(asked.cell):
             return bins[:used], mass[:used]
         bins, mass = np.resize(bins, 2 * len(bins)), np.resize(mass, 2 * len(mass))
@@ -244,9 +233,8 @@ class _Rows(NamedTuple):
 
 @compiled
 def _fill(
-    asked: _Asked, history: _History, fit: Fit, doubt: _Doubt, said: Floats, runs: Ints, bins: Ints, mass: Floats,
-    begun: tuple[int, int],
-) -> tuple[int, int]:  # fmt: skip
+    asked: _Asked, history: _History, terms: _Terms, said: _Said, bins: Ints, mass: Floats, begun: tuple[int, int]
+) -> tuple[int, int]:
     """Writes what history says of claims, from where it was begun until there is no room; claims done and bins used."""
     done, used = begun
     most = 0
@@ -256,7 +244,10 @@ def _fill(
     wide = most + 6 * min(most, MOST_GIVING)
     own = np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64)
     room = _Rows(own[0], own[1], own[2], np.empty(wide, np.int64), np.empty(wide))
+    fit, doubt = terms.fit, terms.doubt
     for i in range(done, len(asked.cell)):
+        if asked.places[i] == 0:
+            continue
         rows, c, seen = _put_rows(asked, i, history, fit, room)
         total, visits, once, farthest, reach = seen
         number = 0
@@ -267,12 +258,14 @@ def _fill(
             return i, used
         new = (once + doubt.new_visits * doubt.new_share) / (visits + doubt.new_visits)
         known = total / (total + new * doubt.doubt_visits) if number else 0.0
-        width = _spread_m(history.cell_stats[c, C_SPREAD_M], visits, asked.typical_m[i], doubt)
-        moved = _put_cloud(history, c, room, rows, known, width, doubt, said[i])
-        said[i, SPREAD] = _spread_beyond_m(said[i, SPREAD], asked.measured[2, i], farthest, asked.step_m[i])
-        said[i, WEIGHT] = _still(asked.age_s[i], doubt) * known
-        said[i, VISITS], said[i, REACH] = visits, reach + moved
-        runs[0, i], runs[1, i] = used, number
+        width = _spread_m(history.cell_stats[c, C_SPREAD_M], visits, terms.typical_m[asked.network[i]], doubt)
+        out, step_m = said.number[:, i], terms.step_m[asked.radio[i]]
+        moved = _put_cloud(history, c, room, rows, known, width, doubt, out)
+        out[SPREAD] = _spread_beyond_m(out[SPREAD], asked.measured[2, i], farthest, step_m)
+        out[WEIGHT] = _still(asked.measured[3, i], doubt) * known
+        out[VISITS], out[REACH] = visits, reach + moved
+        said.step[i], said.prefer_tower[i] = _COVERAGE, visits < terms.thin_visits
+        said.runs[0, i], said.runs[1, i] = used, number
         used += number
     return len(asked.cell), used
 

@@ -35,7 +35,7 @@ _PASSING_DB = 10.0
 
 
 class Signatures(NamedTuple):
-    """What kernels read of a coverage dataset."""
+    """What kernels read of a coverage dataset; `served` they fill as they come to places, see `CoverageStore`."""
 
     cell_start: Ints
     row_bin: Words
@@ -46,6 +46,7 @@ class Signatures(NamedTuple):
     heard_cell: Words
     heard_stats: Singles
     cell_identity: Ints
+    served: Floats
 
 
 class Scan(NamedTuple):

@@ -7,7 +7,7 @@ never beyond the region within which bins are of one resolution.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
+    Words = npt.NDArray[np.int32]
     Cells = npt.NDArray[np.uint64]
 
 # Bins that hold less of everything keep to themselves.
@@ -47,6 +48,8 @@ def _steps() -> Ints:
 
 
 _STEPS = _steps()
+# Multiplied by this, numbers that lie close together lie far apart (Knuth: 2^64 over the golden ratio).
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _IS_PENTAGON = np.isin(np.arange(128), PENTAGONS)
 
 
@@ -69,24 +72,14 @@ def neighbour(cell: int, step: int) -> int:
 
 
 @inlined
-def _row_of(cell: int, key: Ints) -> int:
-    """Where a cell stands among those in the order of their digits; -1 if it is not there."""
-    low, high, wanted = 0, len(key), cell & DIGITS
-    while low < high:
-        middle = (low + high) >> 1
-        if key[middle] & DIGITS < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < len(key) and key[low] == cell else -1
-
-
-class _Beside(NamedTuple):
-    """Cells that are no rows and what they were given, and the order of their digits: digits, then their number."""
-
-    cell: Ints
-    given: Floats
-    order: Cells
+def _slot_of(cell: int, known: Ints, slot: Words) -> int:
+    """Where a cell stands in a table of numbers of `known` cells, -1 where free: there, or where it would."""
+    at = (np.uint64(cell) * _SPREAD) >> np.uint64(32)
+    mask = np.uint64(len(slot) - 1)
+    at &= mask
+    while slot[at] >= 0 and known[slot[at]] != cell:
+        at = (at + np.uint64(1)) & mask
+    return np.int64(at)  # type: ignore[return-value]  # the same to the interpreter
 
 
 @compiled
@@ -107,46 +100,53 @@ def put_rings(key: Ints, count: Floats, share: float, cells: Ints, held: Floats)
     int
         How many cells there are.
     """
-    most = 6 * min(len(key), MOST_GIVING)
-    own = count.copy()
-    beside = _Beside(np.empty(most, np.int64), np.empty(most), np.empty(most, np.uint64))
-    m = _give(key, count, share / 6.0, own, beside) if share > 0.0 else 0
-    sort_keys(beside.order, m)
-    i, n = 0, -1
-    for k in range(m):
-        j = np.int64(beside.order[k] & np.uint64((1 << _NUMBER_BITS) - 1))
-        cell = beside.cell[j]
-        while i < len(key) and (key[i] & DIGITS) < (cell & DIGITS):
-            n += 1
-            cells[n], held[n] = key[i], own[i]
-            i += 1
-        if n < 0 or cells[n] != cell:
-            n += 1
-            cells[n], held[n] = cell, 0.0
-        held[n] += beside.given[j]
-    for r in range(i, len(key)):
-        n += 1
-        cells[n], held[n] = key[r], own[r]
-    return n + 1
+    n, least = len(key), LEAST_SHARE * count.sum()
+    giving = 0
+    for r in range(n):
+        giving += count[r] > least
+    most = n + 6 * giving
+    # Rows, then what stands beside them, numbered as they come; twice as many slots at the least.
+    size = 64
+    while size < 2 * most:
+        size *= 2
+    slot, known, given = np.full(size, -1, np.int32), np.empty(most, np.int64), np.empty(most)
+    for r in range(n):
+        known[r], given[r] = key[r], count[r]
+        slot[_slot_of(key[r], known, slot)] = r
+    m = n
+    for r in range(n if share > 0.0 else 0):
+        if count[r] <= least:
+            continue
+        part = count[r] * (share / 6.0)
+        for step in range(1, 7):
+            cell = neighbour(key[r], step)
+            if cell < 0:
+                continue
+            given[r] -= part
+            at = _slot_of(cell, known, slot)
+            if slot[at] < 0:
+                slot[at], known[m], given[m] = m, cell, 0.0
+                m += 1
+            given[slot[at]] += part
+    order = np.empty(m - n, np.uint64)
+    for k in range(n, m):
+        order[k - n] = np.uint64(((known[k] & DIGITS) >> _DIGIT_BITS << _NUMBER_BITS) | (k - n))
+    sort_keys(order, m - n)
+    return _merge(n, order, known, given, cells, held)
 
 
 @inlined
-def _give(key: Ints, count: Floats, part: float, own: Floats, beside: _Beside) -> int:
-    """Moves a part of each row's count to each of the six beside it; how many cells that are no rows were given any."""
-    least, m = LEAST_SHARE * count.sum(), 0
-    for i in range(len(key)):
-        if count[i] <= least:
-            continue
-        for step in range(1, 7):
-            cell = neighbour(key[i], step)
-            if cell < 0:
-                continue
-            own[i] -= count[i] * part
-            at = _row_of(cell, key)
-            if at >= 0:
-                own[at] += count[i] * part
-                continue
-            beside.cell[m], beside.given[m] = cell, count[i] * part
-            beside.order[m] = np.uint64(((cell & DIGITS) >> _DIGIT_BITS << _NUMBER_BITS) | m)
-            m += 1
-    return m
+def _merge(rows: int, order: Cells, known: Ints, given: Floats, cells: Ints, held: Floats) -> int:
+    """Writes rows and what stands beside them, `order`, in the order of their digits; how many."""
+    i, n = 0, 0
+    for k in range(len(order)):
+        j = rows + np.int64(order[k] & np.uint64((1 << _NUMBER_BITS) - 1))
+        while i < rows and (known[i] & DIGITS) < (known[j] & DIGITS):
+            cells[n], held[n] = known[i], given[i]
+            n, i = n + 1, i + 1
+        cells[n], held[n] = known[j], given[j]
+        n += 1
+    while i < rows:
+        cells[n], held[n] = known[i], given[i]
+        n, i = n + 1, i + 1
+    return n

@@ -17,7 +17,7 @@ import numpy as np
 from locsvc.compiled import compiled, inlined
 from locsvc.fusion.cell_claims import Histograms
 from locsvc.fusion.lattice import EDGE_M
-from locsvc.reference.coverage import identities
+from locsvc.resolver.coverage_finding import FIRST, IDENTITY, NUMBER
 from locsvc.resolver.coverage_mass import Fit, fit_of, put_masses
 from locsvc.resolver.coverage_passing import MOST_CELLS, MOST_COMPARED, Scan, Signatures, signatures_of
 from locsvc.resolver.coverage_signatures import Comparison, Room, compare, room
@@ -122,22 +122,9 @@ class _Asked(NamedTuple):
     age_s: Floats
 
 
-def identities_known(radio: Ints, network: tuple[Ints, Ints], area: Ints, cell: Ints, arfcn: Ints, pci: Ints,
-                     store: CoverageStore) -> Ints:  # fmt: skip
-    """By which identity history knows cells, (n,) int64: the physical one if it does, else the full one; -1 by none.
-
-    A neighbour is mostly named by its channel and physical identity alone, so that is how scans are compared.
-    """
-    physical = identities.physical(radio, *network, arfcn, pci)
-    full = identities.full(radio, *network, area, cell)
-    chosen = np.where((physical >= 0) & (store.find(physical)[1] > 0), physical, full)
-    result: Ints = np.where((chosen >= 0) & (store.find(chosen)[1] > 0), chosen, -1)
-    return result
-
-
 def compared_scans(
     start: Ints,
-    identity: Ints,
+    found: Ints,
     level_dbm: Floats,
     serving: Bools,
     age_s: Floats,
@@ -150,15 +137,14 @@ def compared_scans(
     ----------
     start
         (n + 1,) int64, the first cell of each scan.
-    identity
-        (m,) int64 from `identities_known`, -1 where history does not know the cell.
+    found
+        (3, m) int64 from `find_scanned`: identity, -1 where history does not know the cell, first cell, how many.
     level_dbm, serving
         (m,) float64, NaN where not measured; whether it serves.
     age_s
         (n,) float64.
     """
-    first, count = store.find(identity)
-    asked = _Asked(start, identity, first, np.where(identity >= 0, count, 0), level_dbm, serving, age_s)
+    asked = _Asked(start, found[IDENTITY], found[FIRST], found[NUMBER], level_dbm, serving, age_s)
     p = parameters.coverage_scan
     fit = fit_of(parameters)._replace(**{name: p[name] for name in Fit._fields if name in p})
     still = parameters.time["fresh_s"], parameters.time["still_weight"]

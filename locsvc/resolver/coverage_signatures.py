@@ -297,15 +297,12 @@ def compare(scan: Scan, s: Signatures, c: Comparison, room: Room) -> int:
         fit, room.explained[i] = _levels_fit(heard, k, counts[0], c, unit)
         told *= c.unheard_exponent
         if serving:
-            served_by_all = _served(
-                heard_cell,
-                heard_stats,
-                first,
-                last,
-                physical if by_channel else 0,
-                cells if by_channel else physical,
-            )
-            told += c.serving_exponent * _log((served + 0.01) / (served_by_all + 1.0))
+            served_by_all = s.served[room.key[i], 1 if by_channel else 0]
+            if served_by_all == 0.0:
+                named = (physical, cells) if by_channel else (0, physical)
+                served_by_all = _served(heard_cell, heard_stats, first, last, named[0], named[1]) + 1.0
+                s.served[room.key[i], 1 if by_channel else 0] = served_by_all
+            told += c.serving_exponent * _log((served + 0.01) / served_by_all)
         value = shared * (c.level_exponent * fit + told) + c.visits_exponent * _log(looked + 1e-3)
         room.value[i], room.looked[i] = value, looked
         best = max(best, value)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from locsvc.compiled import compiled
 from locsvc.fusion.cell_claims import Histograms
 from locsvc.model import CellFallback, Reason
+from locsvc.reference.cells.finding import AZIMUTH, DEGREES_EAST, DEGREES_NORTH, METRES
 from locsvc.resolver.coverage_cells import lone_cells, reach_from
-from locsvc.resolver.coverage_scans import ComparedScans, compared_scans, identities_known
+from locsvc.resolver.coverage_finding import IDENTITY, NUMBER, find_scanned
+from locsvc.resolver.coverage_scans import ComparedScans, compared_scans
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from locsvc.fusion.parameters import Parameters
-    from locsvc.reference.cells import CellPlaces, CellQueries
+    from locsvc.reference.cells import CellQueries, OpenPlaces
     from locsvc.reference.coverage import CoverageStore
     from locsvc.resolver.slots import Slots
 
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _COVERAGE, _CENTROID = int(CellFallback.COVERAGE), int(CellFallback.CENTROID)
-_PHYSICAL_IDENTITY = int(CellFallback.PHYSICAL_IDENTITY)
+_PHYSICAL_IDENTITY, _NOT_FOUND = int(CellFallback.PHYSICAL_IDENTITY), int(Reason.CELL_NOT_FOUND)
 
 
 @dataclass(slots=True)
@@ -94,26 +98,22 @@ def whole_scans(
         # No scan has a second cell.
         return _no_scans(len(begins))
     start = np.flatnonzero(begins)
-    scan = np.cumsum(begins) - 1
-    speaker = measured.slot[start]
-    wide = (queries.radio, queries.mcc, queries.mnc, queries.area, queries.cell, queries.arfcn, queries.pci)
-    radio, mcc, mnc, area, cell, arfcn, pci = (column.astype(np.int64) for column in wide)
-    identity = identities_known(radio, (mcc, mnc), area, cell, arfcn, pci, store)
-    # An older scan of the same serving cell says nothing new.
-    identity[(slots.reason[speaker] == Reason.DUPLICATE)[scan]] = -1
-    bounds = np.append(start, len(scan))
-    found = compared_scans(
-        bounds, identity, measured.signal_dbm, measured.serving, slots.age_s[speaker], store, parameters
-    )
-    taken = np.flatnonzero(found.learned.bins > 0)
-    member = (found.learned.bins > 0)[scan]
-    _note(member, identity >= 0, measured.slot, speaker[scan], slots)
-    chosen = ComparedScans(
-        found.latitude_deg[taken], found.longitude_deg[taken], found.spread_m[taken], of_claims(found.learned, taken)
-    )
-    slot = speaker[taken]
-    exponent = _exponents(slot, slots, parameters.dependence["same_method_exponent"])
-    return WholeScans(slot, exponent, chosen, member)
+    speaker, cells = measured.slot[start], len(begins)
+    bounds, found = np.append(start, cells), np.empty((3, cells), np.int64)
+    find_scanned(queries, store.cell_identity, found)
+    for k in np.flatnonzero(slots.reason[speaker] == Reason.DUPLICATE).tolist():
+        # An older scan of the same serving cell says nothing new.
+        found[IDENTITY, bounds[k] : bounds[k + 1]], found[NUMBER, bounds[k] : bounds[k + 1]] = -1, 0
+    age_s = slots.age_s[speaker]
+    compared = compared_scans(bounds, found, measured.signal_dbm, measured.serving, age_s, store, parameters)
+    learned, member = compared.learned, np.zeros(cells, bool)
+    notes = slots.reason, slots.fallback, slots.placed, slots.told_by
+    if _note(bounds, learned.bins, found[IDENTITY], measured.slot, member, *notes) < len(start):
+        taken = np.flatnonzero(learned.bins > 0)
+        places = compared.latitude_deg[taken], compared.longitude_deg[taken], compared.spread_m[taken]
+        compared, speaker = ComparedScans(*places, of_claims(learned, taken)), speaker[taken]
+    exponent = _exponents(speaker, slots, parameters.dependence["same_method_exponent"])
+    return WholeScans(speaker, exponent, compared, member)
 
 
 def _no_scans(cells: int) -> WholeScans:
@@ -123,19 +123,41 @@ def _no_scans(cells: int) -> WholeScans:
     return WholeScans(np.zeros(0, np.int64), none, nothing, np.zeros(cells, bool))
 
 
-def _note(member: Bools, known: Bools, slot: Ints, speaker: Ints, slots: Slots) -> None:
-    """Notes which cells went into their scans."""
-    unknown = slot[member & ~known]
-    slots.reason[unknown] = np.where(slots.reason[unknown] == 0, int(Reason.CELL_NOT_FOUND), slots.reason[unknown])
-    # The one that speaks is taken with its scan, whether it is known itself or not.
-    own = member & (known | (slot == speaker))
-    slots.reason[slot[own & ~known]] = 0
-    slots.fallback[slot[own]], slots.placed[slot[own]], slots.told_by[slot[own]] = _COVERAGE, True, speaker[own]
+@compiled
+def _note(
+    bounds: Ints,
+    bins: Ints,
+    identity: Ints,
+    slot: Ints,
+    member: Bools,
+    reason: Ints,
+    fallback: Ints,
+    placed: Bools,
+    told_by: Ints,
+) -> int:
+    """Notes which cells went into their scans, those that have bins; how many these are."""
+    taken = 0
+    for k in range(len(bins)):
+        if bins[k] == 0:
+            continue
+        taken += 1
+        speaker = slot[bounds[k]]
+        for i in range(bounds[k], bounds[k + 1]):
+            own, member[i] = slot[i], True
+            # The one that speaks is taken with its scan, whether it is known itself or not.
+            if identity[i] >= 0 or own == speaker:
+                fallback[own], placed[own], told_by[own] = _COVERAGE, True, speaker
+                reason[own] = reason[own] if identity[i] >= 0 else 0
+            elif reason[own] == 0:
+                reason[own] = _NOT_FOUND
+    return taken
 
 
 def _exponents(slot: Ints, slots: Slots, further: float) -> Floats:
     """Weights of scans: the newest of a call counts in full, further ones repeat most of its error."""
     call = slots.call[slot]
+    if (call[1:] > call[:-1]).all():
+        return np.ones(len(slot))
     order = np.lexsort((slot, slots.age_s[slot], call))
     first = np.ones(len(slot), bool)
     first[order[1:]] = call[order[1:]] != call[order[:-1]]
@@ -152,7 +174,7 @@ class Blended:
 
 
 def blend(
-    places: CellPlaces,
+    places: OpenPlaces,
     queries: CellQueries,
     measured: Measured,
     age_s: Floats,
@@ -165,32 +187,66 @@ def blend(
     of the wider steps the finer one does.
     """
     n = len(places.step)
-    blended = Blended(no_histograms(n), np.full(n, np.nan))
     at = np.flatnonzero(measured.serving)
+    blended = Blended(no_histograms(n), np.full(n, np.nan))
     if not len(at):
         return blended
-    asked = queries.take(at)
-    levels = measured.signal_dbm[at], measured.quality_db[at], measured.timing_advance[at]
-    found = lone_cells(asked, *levels, age_s[at], store, parameters)
-    tower = places.step[at]
-    named = (tower > _COVERAGE) & (tower <= _PHYSICAL_IDENTITY)
-    # Where history is thin a mast or centroid says as much of the surroundings: it stands beside the histogram.
-    beside = (found.step == _COVERAGE) & found.prefer_tower & (tower > _COVERAGE) & (tower <= _CENTROID)
-    wider = (tower == 0) | (found.step <= tower)
-    better = (found.step > 0) & ~beside & ((found.step == _COVERAGE) | (~named & wider))
-    reach = reach_from(found, np.where(beside, places.latitude_deg[at], found.latitude_deg),
-                       np.where(beside, places.longitude_deg[at], found.longitude_deg))  # fmt: skip
-    _set_places(places, at[better], found.step[better], found.latitude_deg[better], found.longitude_deg[better])
-    blended.spread_m[at[better]] = found.spread_m[better]
-    shown = np.flatnonzero(better | beside)
-    h = blended.learned
-    h.weight[at[shown]], h.first[at[shown]] = found.learned.weight[shown], found.learned.first[shown]
-    h.bins[at[shown]], h.reach_m[at[shown]] = found.learned.bins[shown], reach[shown]
-    h.bin, h.mass = found.learned.bin, found.learned.mass
+    levels = measured.signal_dbm, measured.quality_db, measured.timing_advance
+    if len(at) < n:
+        queries, levels, age_s = queries.take(at), (levels[0][at], levels[1][at], levels[2][at]), age_s[at]
+    found = lone_cells(queries, *levels, age_s, store, parameters)
+    h, own = blended.learned, found.learned
+    h.bin, h.mass, beside = own.bin, own.mass, np.zeros(len(at), bool)
+    said = _Said(found.step, found.latitude_deg, found.longitude_deg, found.spread_m, found.prefer_tower)
+    histograms = _Runs(own.weight, own.first, own.bins, own.reach_m), _Runs(h.weight, h.first, h.bins, h.reach_m)
+    if _blend(at, said, *histograms, places, blended.spread_m, beside):
+        there = at[beside]
+        reach = reach_from(found, np.where(beside, places.numbers[DEGREES_NORTH, at], found.latitude_deg),
+                           np.where(beside, places.numbers[DEGREES_EAST, at], found.longitude_deg))  # fmt: skip
+        h.reach_m[there] = reach[beside]
     return blended
 
 
-def _set_places(places: CellPlaces, at: Ints, step: npt.NDArray[np.int8], latitude: Floats, longitude: Floats) -> None:
-    """Places cells where history has them; in place."""
-    places.step[at], places.latitude_deg[at], places.longitude_deg[at] = step, latitude, longitude
-    places.range_m[at], places.samples[at], places.azimuth_deg[at] = np.nan, 0, np.nan
+class _Said(NamedTuple):
+    """What history says of the serving cells, see `LoneCells`."""
+
+    step: npt.NDArray[np.int8]
+    latitude_deg: Floats
+    longitude_deg: Floats
+    spread_m: Floats
+    prefer_tower: Bools
+
+
+class _Runs(NamedTuple):
+    """Histograms of claims, without their bins, see `Histograms`."""
+
+    weight: Floats
+    first: Ints
+    bins: Ints
+    reach_m: Floats
+
+
+@compiled
+def _blend(
+    at: Ints, said: _Said, learned: _Runs, shown: _Runs, places: OpenPlaces, spread_m: Floats, beside: Bools
+) -> int:
+    """Places cells where history has them; how many there are where it stands beside a mast or centroid instead."""
+    number, step = places.numbers, places.step
+    kept = 0
+    for k in range(len(at)):
+        i = at[k]
+        tower, own = step[i], said.step[k]
+        named = _COVERAGE < tower <= _PHYSICAL_IDENTITY
+        # Where history is thin a mast or centroid says as much of the surroundings: it stands beside the histogram.
+        beside[k] = own == _COVERAGE and said.prefer_tower[k] and _COVERAGE < tower <= _CENTROID
+        wider = tower == 0 or own <= tower
+        if own == 0 or not (beside[k] or own == _COVERAGE or (not named and wider)):
+            continue
+        shown.weight[i], shown.first[i] = learned.weight[k], learned.first[k]
+        shown.bins[i], shown.reach_m[i] = learned.bins[k], learned.reach_m[k]
+        kept += beside[k]
+        if not beside[k]:
+            step[i], places.samples[i], spread_m[i] = own, 0, said.spread_m[k]
+            number[DEGREES_NORTH, i], number[DEGREES_EAST, i] = said.latitude_deg[k], said.longitude_deg[k]
+            number[METRES, i], number[AZIMUTH, i] = math.nan, math.nan
+    return kept

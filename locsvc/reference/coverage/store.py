@@ -71,6 +71,9 @@ class CoverageStore:
         self.link_reports: Singles = load(path, files.LINK_REPORTS)
         self.link_order: Words = load(path, files.LINK_ORDER)
         self.site, self.area, self.network = (Groups(path, level) for level in files.GROUPS)
+        # Scans at each place that cells served which are named in full, and by their channel, and one more: known once
+        # asked for, 0 before. Zeros take no memory until they are written to.
+        self.served: Floats = np.zeros((len(self.place_start) - 1, 2))
         self.place_first = len(self.bin_h3) - (len(self.place_start) - 1)
 
     @staticmethod
