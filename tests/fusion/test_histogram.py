@@ -13,9 +13,11 @@ import pytest
 from locsvc.fusion.cell_claims import CellClaims, Histograms, of_cells
 from locsvc.fusion.claims import Made
 from locsvc.fusion.densities import Family
-from locsvc.fusion.evaluation import LOG_REFERENCE, evaluate, pieces_of
+from locsvc.fusion.evaluation import LOG_REFERENCE, blur_of, evaluate, pieces_of
 from locsvc.fusion.fuse import Fusing
+from locsvc.fusion.grid import locate
 from locsvc.fusion.lattice import FLAT_AREA_M2
+from locsvc.fusion.splitting import EVEN_SHARPNESS, HIDDEN_SHARPNESS
 from locsvc.geo import destination, unit_vectors
 from locsvc.model import CellFallback, Radio
 from tests.fusion.pieces import ONE, circles, gathered
@@ -163,6 +165,40 @@ def test_truths_lie_inside(confidence: float, with_fix: bool, pure: Parameters, 
     spread = np.sqrt(confidence * (1 - confidence) / n)
     # Whole cells: a region holds up to two points more than it is asked for.
     assert confidence - 3.5 * spread - 0.005 <= inside / n <= confidence + 3.5 * spread + 0.025
+
+
+def test_what_is_even_hides_nothing(pure: Parameters, rng: np.random.Generator) -> None:
+    bins, mass = streets(rng, HERE)
+    pieces = pieces_of(gathered([of_cells(claims(ONE, [HERE], [(bins, mass)], 0.9), pure)]), 1)
+    heaviest = int(bins[mass.argmax()])
+
+    def sharpness(cell: int) -> float:
+        at, area = h3.cell_to_latlng(cell), FLAT_AREA_M2[h3.get_resolution(cell)]
+        vectors = np.atleast_2d(unit_vectors(*at) - unit_vectors(*HERE))
+        return float(
+            evaluate(pieces, 0, vectors, blur_of(area), np.array([cell], np.uint64), np.array([area])).sharpness[0]
+        )
+
+    # Narrow as the heaviest bin makes the histogram, within it all is even; a cell with streets in it hides them.
+    assert sharpness(heaviest) < EVEN_SHARPNESS
+    assert sharpness(h3.cell_to_parent(heaviest, 8)) > HIDDEN_SHARPNESS
+    # Where no bin is there is the cloud alone, which is wide.
+    away = h3.latlng_to_cell(*destination(*HERE, 45.0, 4_000.0), 9)
+    assert sharpness(int(away)) < HIDDEN_SHARPNESS
+
+
+@pytest.mark.parametrize(("held", "whole"), [(0.15, True), (0.4, False)])
+def test_bins_stay_whole_unless_they_are_too_heavy(
+    held: float, whole: bool, pure: Parameters, rng: np.random.Generator
+) -> None:
+    bins, mass = streets(rng, HERE)
+    heavy = int(np.argmax(mass))
+    mass = np.full(len(bins), (1.0 - held) / (len(bins) - 1))
+    mass[heavy] = held
+    densities = gathered([of_cells(claims(ONE, [HERE], [(bins, mass)], 0.98), pure)])
+    leaves = locate(densities, 1, np.array([0.9])).leaves
+    assert (int(bins[heavy]) in leaves.cell.tolist()) == whole
+    assert leaves.mass.sum() == pytest.approx(1.0, abs=0.01)
 
 
 def test_no_history_is_no_histogram(pure: Parameters) -> None:
