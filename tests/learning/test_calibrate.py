@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -310,10 +311,12 @@ def test_a_calibration_in_force_stays_where_nothing_is_new(
     rng: np.random.Generator, tmp_path: Path, imported_town: Path
 ) -> None:
     path = claims(rng, tmp_path / "history.parquet", factor=2.0, sessions=4)
-    own = imported_town / "calibration.toml"
+    # The town itself is all tests'.
+    data = Path(shutil.copytree(imported_town, tmp_path / "data"))
+    own = data / "calibration.toml"
     own.write_text('version = "mine"\n[line.fixed]\noutlier_share = 0.25\n', encoding="utf-8")
     before = own.read_bytes()
-    asked = ["calibrate", str(path), "--data", str(imported_town), "--only", "device."]
+    asked = ["calibrate", str(path), "--data", str(data), "--only", "device."]
     told = CliRunner().invoke(main, asked)
     assert told.exit_code == 0, told.output
     assert "nothing is written" in told.stderr
