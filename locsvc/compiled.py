@@ -32,6 +32,7 @@ from numba.core import caching, config
 from numba.extending import intrinsic
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Given = TypeVar("Given")
 
 _HERE = Path(__file__).resolve().parent
 _PREFIX = "kernels-"
@@ -213,6 +214,30 @@ def _reinterpret_float(_context: Any, _value: Any) -> Any:  # noqa: ANN401
 # The float32 that has some bits, and the bits of a float32: of positive floats they are in the order of the floats.
 float_of_bits: Callable[[np.int32], np.float32] = cast("Any", intrinsic(_reinterpret_int))
 bits_of_float: Callable[[np.float32], np.int32] = cast("Any", intrinsic(_reinterpret_float))
+
+
+def _lend(_context: Any, value: Any) -> Any:  # noqa: ANN401 - numba's own types
+    def without_owner(context: Any, builder: Any, kind: Any, struct: Any) -> Any:  # noqa: ANN401
+        if isinstance(kind, numba.types.Array):
+            array = context.make_array(kind)(context, builder, struct)
+            for owner in ("meminfo", "parent"):
+                setattr(array, owner, ir.Constant(getattr(array, owner).type, None))
+            return array._getvalue()  # noqa: SLF001 - the library's form
+        if isinstance(kind, numba.types.BaseTuple):
+            for i, part in enumerate(cast("Any", kind).types):
+                lent = without_owner(context, builder, part, builder.extract_value(struct, i))
+                struct = builder.insert_value(struct, lent, i)
+        return struct
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        return without_owner(context, builder, signature.args[0], arguments[0])
+
+    return value(value), generate
+
+
+# An array, or a tuple with arrays, whose references are not counted: a quarter of the time of kernels that go through
+# many small loops. For what a kernel was called with, which outlives it; such an array must not be given back.
+lent: Callable[[Given], Given] = cast("Any", intrinsic(_lend))
 
 
 def _sort_key(value: np.float32, number: int) -> np.uint64:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.compiled import compiled
+from locsvc.compiled import compiled, lent
 from locsvc.fusion.agreement import Agreement, agree_calls, agreement_of
 from locsvc.fusion.densities import Densities
 from locsvc.fusion.evaluation import Pieces, pieces_of
@@ -105,6 +105,7 @@ class Fusing:
 def _fuse(
     t: Lattice, d: Pieces, confidence: Floats, room: Found, levels: tuple[Level, Level], look: Look, kept: Kept
 ) -> _Result:
+    t, d, room, levels, look, kept = lent(t), lent(d), lent(room), lent(levels), lent(look), lent(kept)
     calls = len(confidence)
     starts = np.zeros(calls + 1, np.int64)
     done = locate_calls(t, d, confidence, 0, starts, room, levels, look, kept)
