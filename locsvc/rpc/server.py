@@ -12,7 +12,6 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from locsvc.compiled import are_kept
 from locsvc.errors import ConfigError
 from locsvc.rpc.batcher import Batcher
 from locsvc.rpc.beside import Beside
@@ -126,22 +125,19 @@ class LocationServer:
             When the calibration of the data directory is wrong.
         """
         settings = self._settings
-        # Side by side where the machine code is there; it is compiled by one of them only.
-        starts_at_once = self.beside is not None and are_kept()
-        if self.beside is not None and starts_at_once:
-            self.beside.process.start()
         resolver = await asyncio.to_thread(
             make or (lambda: open_resolver(settings.data, require_data=settings.require_data))
         )
         await asyncio.to_thread(warm, resolver)
-        if self.beside is not None and not starts_at_once:
-            self.beside.process.start()
         self.batcher.resolver = resolver
         await self._live.start()
         settle()
         await self._switched(resolver)
         for name in SERVED:
             await self._health.set(name, _SERVING)
+        # Not before, as it would take a core from what must be ready first.
+        if self.beside is not None:
+            self.beside.process.start()
         if settings.data is not None:
             follower = Follower(settings.data, self.batcher, every_s=settings.follow_s, switched=self._switched)
             self._follower = asyncio.create_task(follower.run(resolver.reference.snapshot_id))
