@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
+import numba
 import numpy as np
 import numpy.typing as npt
+from numba.extending import intrinsic
 
 from locsvc.compiled import compiled, lent
 
 Floats = npt.NDArray[np.float64]
+
+
+def _owner(_context: Any, array: Any) -> Any:  # noqa: ANN401 - numba's own types
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
+        struct = context.make_array(signature.args[0])(context, builder, arguments[0])
+        return builder.ptrtoint(struct.meminfo, context.get_value_type(numba.types.uintp))
+
+    return numba.types.uintp(array), generate
+
+
+# Where what counts an array's references is; 0: they are not counted.
+owner_of = cast("Any", intrinsic(_owner))
 
 
 class _Inner(NamedTuple):
@@ -43,3 +57,15 @@ def test_lent_arrays_are_the_same_ones_and_stay_their_owners() -> None:
     assert rows.tolist() == [[3.0, 4.0, 5.0], [0.0, 0.0, 0.0]]
     assert total == 12.5
     assert (sys.getrefcount(rows), sys.getrefcount(column)) == before
+
+
+def _owners(outer: _Outer, array: Floats) -> tuple[int, int, int, int]:
+    free, pair = lent(outer), lent((array, array))
+    return owner_of(array), owner_of(free.inner.rows), owner_of(free.column), owner_of(pair[1])
+
+
+def test_references_of_lent_arrays_are_not_counted() -> None:
+    array = np.zeros(3)
+    counted, *free = compiled(_owners)(_Outer(_Inner(np.zeros((2, 3)), 0.5), array), array)
+    assert counted != 0
+    assert free == [0, 0, 0]

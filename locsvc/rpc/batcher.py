@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from locsvc.errors import DeadlineExceeded, InvalidInput, Overloaded, Unavailable
+from locsvc.errors import InvalidInput, Overloaded, Unavailable
 from locsvc.resolver.filling import TableBuilder
+from locsvc.rpc.waiting import RETRY_AFTER_S, TOO_MANY, Waiting, first_of, may_follow, next_wanted
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -36,8 +37,6 @@ BULK_ROUND = 32
 
 # So few calls are fused on the loop: the way to the thread and back costs as much.
 FEW_CALLS = 2
-# Rounds that the thread has at most; and how many calls are not worth being parted.
-MOST_OUT, WHOLE_ROUND = 2, 16
 
 # gRPC hands over what it held one request at a time, a few tens of microseconds apart. It has handed over all when
 # nothing has come for a tenth of what the last round took of the loop, within bounds: the wait costs a tenth at most,
@@ -48,12 +47,6 @@ QUIET_SHARE = 0.1
 LEAST_QUIET_S = 300e-6
 MOST_QUIET_S = 2e-3
 LEAST_FOLLOWS_S = 2e-3
-
-# What a shed client is told to wait: a round of 64 calls takes 5 to 10 ms, so the queue is gone by then.
-RETRY_AFTER_S = 0.25
-
-TOO_MANY = "the server has as many requests waiting as it takes; try again after the delay in RetryInfo"
-PASSED = "the deadline passed before the call was resolved; give more time"
 
 
 class Begins(Protocol):
@@ -102,13 +95,7 @@ class Answer:
     number: int
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """A question in the queue, with the loop time after which nobody wants the answer."""
-
-    question: Asks
-    deadline_s: float | None
-    answer: asyncio.Future[Answer]
+_Asked = Waiting[Asks, Answer]
 
 
 class Batcher:
@@ -123,8 +110,8 @@ class Batcher:
         self._fuse_at_most = fuse_at_most
         self._max_waiting = max_waiting
         self._max_bulk = max_bulk
-        self._live: deque[_Waiting] = deque()
-        self._bulk: deque[_Waiting] = deque()
+        self._live: deque[_Asked] = deque()
+        self._bulk: deque[_Asked] = deque()
         self._bulk_reserved = 0
         self._scheduled = False
         # Sizes of the rounds that the thread has.
@@ -188,20 +175,20 @@ class Batcher:
         """
         return self._put(self._bulk, question, remaining_s)
 
-    def _put(self, queue: deque[_Waiting], question: Asks, remaining_s: float | None) -> asyncio.Future[Answer]:
+    def _put(self, queue: deque[_Asked], question: Asks, remaining_s: float | None) -> asyncio.Future[Answer]:
         if self.resolver is None:
             msg = "the reference data is not mapped yet; try again in a second, or watch the health service"
             raise Unavailable(msg)
         loop = self._loop
         answer: asyncio.Future[Answer] = loop.create_future()
-        queue.append(_Waiting(question, None if remaining_s is None else loop.time() + remaining_s, answer))
+        queue.append(Waiting(question, None if remaining_s is None else loop.time() + remaining_s, answer))
         if not self._scheduled and self._may_start():
             self._schedule()
         return answer
 
     def _may_start(self) -> bool:
         """Whether what waits is worth a round now: beside one that is being fused, when it is as large."""
-        return not self._out or (len(self._out) < MOST_OUT and self.waiting >= self._out[-1])
+        return not self._out or may_follow(self.waiting, len(self._out), self._out[-1])
 
     def _schedule(self) -> None:
         """Begin a round soon: at once when the server was idle, else when gRPC has handed over all that it held."""
@@ -226,11 +213,9 @@ class Batcher:
         """Begin a round of what waits now; called by the loop when a round may begin."""
         self._scheduled = False
         began_s = self._loop.time()
-        taken: list[_Waiting] = []
-        most = self._fuse_at_most
-        if not self._out and self.waiting > WHOLE_ROUND:
-            # Two halves: while one is fused the loop reads the other, and answers it while the first is next.
-            most = min(most, (self.waiting + 1) // 2)
+        taken: list[_Asked] = []
+        # Of two halves one is fused while the loop reads the other, and answers it while the first is next.
+        most = self._fuse_at_most if self._out else first_of(self.waiting, self._fuse_at_most)
         self._take(self._live, taken, most)
         self._take(self._bulk, taken, min(most, max(len(taken), BULK_ROUND)))
         if not taken:
@@ -259,7 +244,7 @@ class Batcher:
         self._quiet_s = min(max(LEAST_QUIET_S, QUIET_SHARE * took_s), MOST_QUIET_S)
         self._follows_s = max(LEAST_FOLLOWS_S, took_s)
 
-    def _fused(self, taken: list[_Waiting], begun: Begins, began_s: float, done: asyncio.Future[None]) -> None:
+    def _fused(self, taken: list[_Asked], begun: Begins, began_s: float, done: asyncio.Future[None]) -> None:
         """Answer a round; rounds come back in the order in which they were given to the thread."""
         self._out.popleft()
         self._ended(began_s)
@@ -275,18 +260,12 @@ class Batcher:
         if self.waiting and not self._scheduled and self._may_start():
             self._schedule()
 
-    def _take(self, queue: deque[_Waiting], taken: list[_Waiting], most: int) -> None:
+    def _take(self, queue: deque[_Asked], taken: list[_Asked], most: int) -> None:
         now_s = self._loop.time()
-        while queue and len(taken) < most:
-            waiting = queue.popleft()
-            if waiting.answer.done():  # the client went away
-                continue
-            if waiting.deadline_s is not None and waiting.deadline_s <= now_s:
-                waiting.answer.set_exception(DeadlineExceeded(PASSED))
-                continue
+        while len(taken) < most and (waiting := next_wanted(queue, now_s)) is not None:
             taken.append(waiting)
 
-    def _begin(self, taken: list[_Waiting]) -> Begins | None:
+    def _begin(self, taken: list[_Asked]) -> Begins | None:
         """The questions read into one table, None when all are refused: these have their errors, and leave `taken`."""
         resolver = self.resolver
         if resolver is None:
@@ -304,13 +283,13 @@ class Batcher:
             table.table(), np.array([q.confidence for q in asked]), np.array([q.as_of for q in asked], np.float64)
         )
 
-    def _finish(self, taken: list[_Waiting], begun: Begins) -> None:
+    def _finish(self, taken: list[_Asked], begun: Begins) -> None:
         answered = begun.end()
         for number, waiting in enumerate(taken):
             if not waiting.answer.done():
                 waiting.answer.set_result(Answer(answered, number))
 
-    def _answer_alone(self, taken: list[_Waiting], error: Exception) -> None:
+    def _answer_alone(self, taken: list[_Asked], error: Exception) -> None:
         """Resolve each call by itself after a fault, so that one call cannot spoil the others' answers."""
         for waiting in taken:
             if waiting.answer.done():
@@ -327,7 +306,7 @@ class Batcher:
                 waiting.answer.set_exception(fault)
 
 
-def _is_put(waiting: _Waiting, table: TableBuilder) -> bool:
+def _is_put(waiting: _Asked, table: TableBuilder) -> bool:
     """Whether the question is in the table now; one that is refused has its error."""
     try:
         waiting.question.put(table)

@@ -2,29 +2,32 @@
 
 The worker hands the process the requests of ResolveLocation as they came, in rounds: all that wait at a moment, while
 at most two rounds are out, so that one is there when the other is answered. Until the process is ready, after it was
-killed, and while the worker has another snapshot in force than it, the worker resolves by itself (docs/decisions).
+killed or hung, and while the worker has another snapshot in force, the worker resolves by itself (docs/decisions).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from locsvc.errors import DeadlineExceeded, InvalidInput, LocsvcError, Overloaded
-from locsvc.rpc.batcher import PASSED, RETRY_AFTER_S, TOO_MANY, WHOLE_ROUND
+import structlog
+
+from locsvc.errors import InvalidInput, LocsvcError, Overloaded
 from locsvc.rpc.companion import Companion
+from locsvc.rpc.waiting import RETRY_AFTER_S, TOO_MANY, Waiting, first_of, may_follow, next_wanted
 
 if TYPE_CHECKING:
-    from locsvc.rpc.frames import Answered, Reply
+    from locsvc.rpc.frames import Replies, Reply
     from locsvc.rpc.settings import ServerSettings
 
-# Rounds that the process has at most: the one that it resolves, and the next.
-MOST_OUT = 2
+log = structlog.get_logger("locsvc.rpc")
 
 # A round is complete with so many bytes, however few its requests are.
 MOST_BYTES = 1 << 24
+
+# A round takes some milliseconds. A process that is stopped, or stuck, must not take a call's twenty seconds.
+HANGS_S = 3.0
 
 # When a process that has another snapshot in force than the worker is asked again to open the newest.
 REMIND_S = 1.0
@@ -34,13 +37,7 @@ class ProcessLost(LocsvcError):  # noqa: N818 - named for what is wrong, as its 
     """The process is gone, or not ready: the worker resolves by itself."""
 
 
-@dataclass(slots=True)
-class _Asked:
-    """A request that waits, with the loop time after which nobody wants the reply."""
-
-    content: bytes
-    deadline_s: float | None
-    reply: asyncio.Future[bytes]
+_Asked = Waiting[bytes, bytes]
 
 
 class Beside:
@@ -91,10 +88,10 @@ class Beside:
         if len(self._waiting) >= self._max_waiting:
             raise Overloaded(TOO_MANY, RETRY_AFTER_S)
         deadline_s = None if remaining_s is None else self._loop.time() + remaining_s
-        asked = _Asked(content, deadline_s, self._loop.create_future())
-        self._waiting.append(asked)
+        reply: asyncio.Future[bytes] = self._loop.create_future()
+        self._waiting.append(Waiting(content, deadline_s, reply))
         self._schedule()
-        return asked.reply
+        return reply
 
     def _schedule(self) -> None:
         """Send a round at the loop's next turn, when there is one to send."""
@@ -105,7 +102,7 @@ class Beside:
     def _may_send(self) -> bool:
         """Whether what waits is worth a round: beside one that is out, when it is as large."""
         waiting = len(self._waiting)
-        return waiting > 0 and (not self._out or (len(self._out) < MOST_OUT and waiting >= len(self._out[-1])))
+        return waiting > 0 and (not self._out or may_follow(waiting, len(self._out), len(self._out[-1])))
 
     def _send(self) -> None:
         self._scheduled = False
@@ -116,28 +113,27 @@ class Beside:
             self._out.append(taken)
             self.rounds += 1
             self.resolved += len(taken)
-            self.process.say([asked.content for asked in taken])
+            self.process.say([asked.question for asked in taken])
+            self._loop.call_later(HANGS_S, self._look_after, taken)
         self._schedule()
 
     def _take(self) -> list[_Asked]:
         """The requests of the next round, without those that nobody waits for any more."""
-        most = self._fuse_at_most
-        if not self._out and len(self._waiting) > WHOLE_ROUND:
-            # Two halves: while one is resolved, the replies of the other are sent.
-            most = min(most, (len(self._waiting) + 1) // 2)
+        # Of two halves one is resolved while the replies of the other are sent.
+        most = self._fuse_at_most if self._out else first_of(len(self._waiting), self._fuse_at_most)
         now_s = self._loop.time()
         taken: list[_Asked] = []
         size = 0
-        while self._waiting and len(taken) < most and size < MOST_BYTES:
-            asked = self._waiting.popleft()
-            if asked.reply.done():  # the client went away
-                continue
-            if asked.deadline_s is not None and asked.deadline_s <= now_s:
-                asked.reply.set_exception(DeadlineExceeded(PASSED))
-                continue
+        while len(taken) < most and size < MOST_BYTES and (asked := next_wanted(self._waiting, now_s)) is not None:
             taken.append(asked)
-            size += len(asked.content)
+            size += len(asked.question)
         return taken
+
+    def _look_after(self, taken: list[_Asked]) -> None:
+        """End a process that has not answered a round for so long: the worker resolves what it has."""
+        if any(each is taken for each in self._out):
+            log.error("resolver_process_hangs", seconds=HANGS_S, remedy="it is ended, and started again")
+            self.process.kill()
 
     def _hear(self, said: object) -> None:
         """Take replies, or the snapshot that the process has in force now."""
@@ -147,14 +143,14 @@ class Beside:
             if self._here is not None and said != self._here:
                 self._loop.call_later(REMIND_S, self._remind)
             return
-        cpu_s, replies = cast("Answered", said)
+        cpu_s, replies = cast("Replies", said)
         self.cpu_s = self._cpu_before_s + cpu_s
         answered = self._out.popleft()
         # The next round first: giving out replies takes as long as a third of it.
         self._send()
         for asked, reply in zip(answered, replies, strict=True):
-            if not asked.reply.done():
-                _give(asked.reply, reply)
+            if not asked.answer.done():
+                _give(asked.answer, reply)
 
     def _remind(self) -> None:
         if self._there is not None and self._here is not None and self._there != self._here:
@@ -169,8 +165,8 @@ class Beside:
         self._out.clear()
         self._waiting.clear()
         for asked in under_way:
-            if not asked.reply.done():
-                asked.reply.set_exception(ProcessLost("the process that resolves is gone; try again"))
+            if not asked.answer.done():
+                asked.answer.set_exception(ProcessLost("the process that resolves is gone; try again"))
 
     def _compare(self) -> None:
         if self._there is not None and self._here == self._there:

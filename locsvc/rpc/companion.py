@@ -93,6 +93,11 @@ class Companion(asyncio.Protocol):
         if self._link is not None:
             self._link.write(frame(said))
 
+    def kill(self) -> None:
+        """End the process at once; another one is started."""
+        if self._process is not None:
+            self._process.kill()
+
     async def close(self) -> None:
         """Let the process go, and wait for its end."""
         self._ending = True

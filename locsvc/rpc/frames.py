@@ -18,7 +18,7 @@ Round = list[bytes]
 # One request's answer: the reply's bytes, what is wrong with the request, or None for a fault, which is in the log.
 Reply = bytes | tuple[FieldViolation, ...] | None
 # From the process: the id of a snapshot that is in force there now, or its CPU seconds so far with a round's replies.
-Answered = tuple[float, list[Reply]]
+Replies = tuple[float, list[Reply]]
 
 
 def frame(said: object) -> bytes:

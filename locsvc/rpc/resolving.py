@@ -2,7 +2,7 @@
 
     python -m locsvc.rpc.resolving DESCRIPTOR
 
-It is started by `locsvc.rpc.beside` with the descriptor of a socket, and ends when the other end of that is closed.
+It is started by `locsvc.rpc.companion` with the descriptor of a socket, and ends when the other end of that is closed.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ class Resolving:
         try:
             resolver = open_resolver(self._settings.data, require_data=self._settings.require_data)
             warm(resolver)
-        except (LocsvcError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, a new process may do better
+            problem = str(error) if isinstance(error, LocsvcError | OSError) else type(error).__name__
             log.error(  # noqa: TRY400 - a snapshot that is refused is no fault of the code: no traceback
-                "resolver_process_ends", problem=str(error), remedy="the worker resolves by itself; it is started again"
+                "resolver_process_ends", problem=problem, remedy="the worker resolves by itself; it is started again"
             )
             with contextlib.suppress(OSError):
                 self._link.shutdown(socket.SHUT_RDWR)

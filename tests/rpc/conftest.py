@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -76,7 +77,13 @@ Start = Callable[..., Awaitable[Running]]
 
 
 @pytest.fixture
-async def start() -> AsyncIterator[Start]:
+def resolver_process() -> bool:
+    """Whether servers have a process beside them where a test does not say; modules that try both have their own."""
+    return False
+
+
+@pytest.fixture
+async def start(resolver_process: bool) -> AsyncIterator[Start]:
     """Starts a server with the given settings; `load=False` leaves its data unmapped, `make` maps another resolver."""
     running: list[Running] = []
 
@@ -84,14 +91,16 @@ async def start() -> AsyncIterator[Start]:
         settings: ServerSettings | None = None, *, load: bool = True, make: Callable[[], Resolver] | None = None
     ) -> Running:
         settings = settings or ServerSettings()
-        if settings.resolver_process is None:  # what resolves in the worker is tested here; test_beside has the process
-            settings = replace(settings, resolver_process=False)
+        if settings.resolver_process is None:
+            settings = replace(settings, resolver_process=resolver_process and make is None)
         server = LocationServer(replace(settings, port=0, drain_s=0.0, grace_s=5.0))
         port = await server.listen()
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
         running.append(Running(server, channel))
         if load:
             await server.load(make)
+            if server.beside is not None:
+                await asyncio.wait_for(server.beside.serving.wait(), 60.0)
         return running[-1]
 
     yield start_server

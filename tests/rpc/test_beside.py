@@ -26,6 +26,7 @@ from locsvc.reference.areas import import_areas
 from locsvc.reference.snapshot import Draft
 from locsvc.resolver import Begun, Resolver
 from locsvc.resolver.table import EvidenceTable
+from locsvc.rpc import beside as beside_module
 from locsvc.rpc import settings as settings_module
 from locsvc.rpc.beside import MOST_BYTES, Beside, ProcessLost
 from locsvc.rpc.frames import frame, whole
@@ -59,9 +60,7 @@ async def is_beside(served: Running) -> None:
 @pytest.fixture
 async def beside(start: Start, imported_town: Path) -> Running:
     """A server of the town with a process beside it that is ready."""
-    served = await start(ServerSettings(data=imported_town, resolver_process=True))
-    await is_beside(served)
-    return served
+    return await start(ServerSettings(data=imported_town, resolver_process=True))
 
 
 @contextlib.asynccontextmanager
@@ -157,7 +156,6 @@ async def test_a_new_snapshot_is_in_force_for_all_requests_at_once(
     start: Start, town: Path, sample: Path, calls: Calls, request_of: RequestOf
 ) -> None:
     served = await start(ServerSettings(data=town, follow_s=0.05, resolver_process=True))
-    await is_beside(served)
     request = request_of(calls["10-lone-cell"])
     end = asyncio.Event()
     askers = [asyncio.create_task(keep_asking(served, request, end)) for _ in range(8)]
@@ -199,6 +197,21 @@ async def test_overload_and_deadlines_are_told_while_the_process_hangs(imported_
         assert {await second, await waits} == {answer.SerializeToString()}
         assert queue.resolved == 3, "nothing is resolved for who has gone"
         assert queue.waiting == 0
+
+
+async def test_a_process_that_hangs_is_ended_and_its_requests_are_resolved(
+    beside: Running, calls: Calls, request_of: RequestOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside_module, "HANGS_S", 0.3)
+    hung = process_of(beside.server)
+    os.kill(hung, signal.SIGSTOP)
+    with structlog.testing.capture_logs() as logs:
+        answer = await beside.location.ResolveLocation(request_of(calls["10-lone-cell"]), timeout=20)
+    assert answer.estimate.call_id == "10-lone-cell"
+    assert [entry["event"] for entry in logs].count("resolver_process_hangs") == 1
+    await wait_for(lambda: process_of(beside.server) != hung)
+    await is_beside(beside)
+    assert (await beside.location.ResolveLocation(request_of(calls["10-lone-cell"]))) == answer
 
 
 async def test_large_requests_go_in_small_rounds(imported_town: Path) -> None:

@@ -30,6 +30,14 @@ from locsvc.v1 import call_pb2, estimate_pb2
 from locsvc.v1.location_service_pb2 import ResolveLocationRequest, ResolveLocationResponse
 
 Running = Any
+
+
+@pytest.fixture(params=[False, True], ids=["worker", "beside"])
+def resolver_process(request: pytest.FixtureRequest) -> bool:
+    """What resolves: the worker by itself, or the process beside it."""
+    return bool(request.param)
+
+
 Field = descriptor.FieldDescriptor
 AnyField = Any  # the library's types name two classes for one thing
 ODD_DOUBLES = [

@@ -23,9 +23,9 @@ from locsvc.errors import DatasetError
 from locsvc.reference.store import Reference
 from locsvc.resolver import Begun, Resolver
 from locsvc.resolver.table import EvidenceTable
-from locsvc.rpc.batcher import RETRY_AFTER_S
 from locsvc.rpc.convert.replies import read_estimate, read_trace, write_call, write_cell
 from locsvc.rpc.settings import ServerSettings
+from locsvc.rpc.waiting import RETRY_AFTER_S
 from locsvc.v1 import call_service_pb2, civic_pb2, estimate_pb2, geometry_pb2, reference_service_pb2
 from locsvc.v1.location_service_pb2 import (
     BatchResolveLocationsRequest,
@@ -40,6 +40,12 @@ Calls = dict[str, model.Call]
 RequestOf = Callable[[model.Call], ResolveLocationRequest]
 
 SERVICES = ("", "locsvc.v1.LocationService", "locsvc.v1.ReferenceService")
+
+
+@pytest.fixture(params=[False, True], ids=["worker", "beside"])
+def resolver_process(request: pytest.FixtureRequest) -> bool:
+    """What resolves: the worker by itself, or the process beside it."""
+    return bool(request.param)
 
 
 def details(error: grpc.aio.AioRpcError) -> dict[str, Any]:
