@@ -13,10 +13,11 @@ import pyarrow as pa
 from locsvc.evaluate.baselines import baselines_of
 from locsvc.evaluate.judged import CONFIDENCES, DEFAULT, Judged
 from locsvc.evaluate.labels import labels_of, sessions_of
-from locsvc.evaluate.simulate import inside
 from locsvc.evaluate.worst import Case, cases_of
 from locsvc.fusion.probe import energy_scores_m, probe
+from locsvc.fusion.recalibration import REGION
 from locsvc.geo import distance_m
+from locsvc.learning.held import held
 from locsvc.learning.truths import GOOD, REASONS, Truths, read_truths
 from locsvc.resolver import calls_table
 from locsvc.tables.evidence import calls_of, table_of
@@ -24,6 +25,7 @@ from locsvc.tables.form import CALL, CALL_JSON, ROW, UNREAD
 from locsvc.tables.rows import Rows, read_rows
 
 if TYPE_CHECKING:
+    from locsvc.fusion.recalibration import Recalibration
     from locsvc.resolver import Resolver
     from locsvc.resolver.answered import Answered
     from locsvc.resolver.table import EvidenceTable
@@ -162,7 +164,7 @@ def _answer(
         if k == DEFAULT:
             default = answered
         if k + 1 == len(CONFIDENCES):
-            probed = _probed(answered, row, truth)
+            probed = _probed(answered, row, truth, resolver.parameters.confidence)
     assert default.located is not None  # noqa: S101 - for the types: the same calls have a place at any confidence
     found.left_out[NO_LOCATION] += int(np.count_nonzero(row < 0))
     placed = np.flatnonzero(row >= 0)
@@ -186,15 +188,16 @@ def _held(answered: Answered, row: Ints, truth: tuple[Floats, Floats]) -> tuple[
     """Radii, and whether circles and regions hold the truths; of calls with these rows."""
     located = answered.located
     assert located is not None  # noqa: S101 - for the types
-    a = located.answers
-    away = distance_m(a.latitude_deg[row], a.longitude_deg[row], *truth)
-    places = zip(row.tolist(), truth[0].tolist(), truth[1].tolist(), strict=True)
-    region = np.array([inside(located.region, r, lat, lng) for r, lat, lng in places], bool)
-    return a.radius_m[row], away <= a.radius_m[row], region
+    return located.answers.radius_m[row], *held(located, row, *truth)
 
 
-def _probed(answered: Answered, row: Ints, truth: tuple[Floats, Floats]) -> tuple[Floats, Floats, Floats, Floats]:
-    """Log scores, levels and energy scores, (calls,); NaN where there is no place."""
+def _probed(
+    answered: Answered, row: Ints, truth: tuple[Floats, Floats], recalibration: Recalibration
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Log scores, levels and energy scores, (calls,); NaN where there is no place.
+
+    Levels are shares of truths, as regions say them, and densities are as much higher or lower as that makes them.
+    """
     calls, located = len(row), answered.located
     result = tuple(np.full(calls, np.nan) for _ in range(4))
     assert located is not None  # noqa: S101 - for the types
@@ -202,7 +205,9 @@ def _probed(answered: Answered, row: Ints, truth: tuple[Floats, Floats]) -> tupl
     # Rows of the posterior are the calls that have a place, in their order.
     places = truth[0][at], truth[1][at]
     found = probe(located.posterior, *places)
-    values = (-found.log_density, found.level_from, found.level_to, energy_scores_m(located.posterior, *places))
+    low, high = (recalibration.held(located.kind, REGION, m) for m in (found.level_from, found.level_to))
+    scores = -found.log_density - recalibration.log_rise(located.kind, found.level_from, found.level_to)
+    values = (scores, low, high, energy_scores_m(located.posterior, *places))
     for column, own in zip(result, values, strict=True):
         column[at] = own
     return result[0], result[1], result[2], result[3]

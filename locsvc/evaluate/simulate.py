@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import h3.api.numpy_int as h3
 import numpy as np
 
 from locsvc.fusion.cell_claims import CellClaims, of_cells
@@ -45,8 +44,9 @@ from locsvc.fusion.densities import (
 )
 from locsvc.fusion.gathering import gather
 from locsvc.fusion.grid import locate
-from locsvc.fusion.region import CompactCells, answer, compact
+from locsvc.fusion.region import answer, compact
 from locsvc.geo import destination, distance_m
+from locsvc.learning.held import inside
 from locsvc.model import CellFallback, Placement, PositioningMethod, Radio
 
 if TYPE_CHECKING:
@@ -342,12 +342,4 @@ def coverage(family: str, confidence: float, draws: int, seed: int, parameters: 
     )
 
 
-def inside(cells: CompactCells, call: int, latitude_deg: float, longitude_deg: float) -> bool:
-    """Whether a place is in a call's region: its cell at the finest resolution, or an ancestor, is listed."""
-    finest = int(cells.finest[call])
-    listed = set(cells.cell[cells.starts[call] : cells.starts[call + 1]].tolist())
-    cell = h3.latlng_to_cell(latitude_deg, longitude_deg, finest)
-    return any(h3.cell_to_parent(cell, r) in listed for r in range(finest + 1))
-
-
-__all__ = ["FAMILIES", "Coverage", "coverage", "draw_offsets", "inside"]
+__all__ = ["FAMILIES", "Coverage", "coverage", "draw_offsets"]

@@ -67,12 +67,17 @@ class _Result(NamedTuple):
 
 
 class Fusing:
-    """Calls between being gathered and being answered: made, then `run` (anywhere), then `result`."""
+    """Calls between being gathered and being answered: made, then `run` (anywhere), then `result`.
 
-    def __init__(self, densities: Densities, calls: int, confidence: Floats) -> None:
+    `region` and `circle` (calls,) are the masses of the posterior that regions and circles are to hold; circles as much
+    as regions where theirs is left out. Cells are as fine as the regions need.
+    """
+
+    def __init__(self, densities: Densities, calls: int, region: Floats, circle: Floats | None = None) -> None:
         self._densities = densities
         self._calls = calls
-        self._confidence = np.asarray(confidence, np.float64)
+        self._region = np.asarray(region, np.float64)
+        self._circle = self._region if circle is None else np.asarray(circle, np.float64)
         self._pieces = pieces_of(densities, calls)
         self._tables = tables()
         self._result: _Result | None = None
@@ -81,7 +86,7 @@ class Fusing:
         """Goes through all calls; the interpreter is free meanwhile."""
         room = room_of_thread()
         self._result = _fuse(
-            self._tables, self._pieces, self._confidence, room.found, room.levels, room.look, room.kept
+            self._tables, self._pieces, self._region, self._circle, room.found, room.levels, room.look, room.kept
         )
 
     def result(self) -> Fused:
@@ -89,8 +94,8 @@ class Fusing:
         r = self._result
         if r is None or r.done < self._calls:
             # More leaves than there is room for: part by part.
-            posterior = locate(self._densities, self._calls, self._confidence)
-            answers = answer(posterior, self._confidence)
+            posterior = locate(self._densities, self._calls, self._region)
+            answers = answer(posterior, self._region, self._circle)
             region = compact(posterior.leaves, answers.region_leaves)
             return Fused(posterior, answers, region, agreement_of(posterior))
         return Fused(
@@ -103,12 +108,19 @@ class Fusing:
 
 @compiled
 def _fuse(
-    t: Lattice, d: Pieces, confidence: Floats, room: Found, levels: tuple[Level, Level], look: Look, kept: Kept
+    t: Lattice,
+    d: Pieces,
+    wanted: Floats,
+    circle: Floats,
+    room: Found,
+    levels: tuple[Level, Level],
+    look: Look,
+    kept: Kept,
 ) -> _Result:
     t, d, room, levels, look, kept = lent(t), lent(d), lent(room), lent(levels), lent(look), lent(kept)
-    calls = len(confidence)
+    calls = len(wanted)
     starts = np.zeros(calls + 1, np.int64)
-    done = locate_calls(t, d, confidence, 0, starts, room, levels, look, kept)
+    done = locate_calls(t, d, wanted, 0, starts, room, levels, look, kept)
     used = starts[done]
     leaves = Found(
         room.cell[:used].copy(), room.mass[:used].copy(), room.area_m2[:used].copy(), room.vectors[:used].copy()
@@ -118,7 +130,8 @@ def _fuse(
     answered = calls if whole else 0
     numbers, region, count = np.empty((9, calls)), np.zeros(calls, np.int64), np.ones(calls, np.int64)
     of_leaf = np.empty(used, np.int64)
-    every = LeavesOfCalls(d.anchor, starts, leaves.mass, leaves.area_m2, leaves.vectors, confidence[:answered])
+    of_leaves = starts, leaves.mass, leaves.area_m2, leaves.vectors
+    every = LeavesOfCalls(d.anchor, *of_leaves, wanted[:answered], circle[:answered])
     answer_calls(every, numbers, region, of_leaf, count)
     mode_starts = np.zeros(calls + 1, np.int64)
     for call in range(calls):

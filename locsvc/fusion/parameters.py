@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from locsvc.errors import ConfigError
+from locsvc.fusion.recalibration import Recalibration
 from locsvc.model import CellFallback, ClassOfService, Placement, Platform, PositioningMethod, Radio
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ class Parameters:
     line_limits: Mapping[str, float]
     time: Mapping[str, float]
     dependence: Mapping[str, float]
+    confidence: Recalibration
 
     @staticmethod
     def from_mapping(values: Mapping[str, Any]) -> Parameters:
@@ -138,6 +140,7 @@ class Parameters:
                 line_limits=_numbers(values["line_limits"]),
                 time=_numbers(values["time"]),
                 dependence=_numbers(values["dependence"]),
+                confidence=Recalibration.from_mapping(values["confidence"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             message = f"calibration: {error} is missing or not a number; take the shipped file as the pattern"

@@ -86,7 +86,7 @@ class Mode:
 
 
 class LeavesOfCalls(NamedTuple):
-    """Leaves of all calls, by `starts`, and what is asked of each call."""
+    """Leaves of all calls, by `starts`, and the masses (calls,) that region and ellipse, and circles, are to hold."""
 
     anchor: Floats
     starts: Ints
@@ -94,6 +94,7 @@ class LeavesOfCalls(NamedTuple):
     area_m2: Floats
     vectors: Floats
     confidence: Floats
+    circle: Floats
 
 
 class _Call(NamedTuple):
@@ -109,7 +110,7 @@ class _Call(NamedTuple):
     work: Floats
 
 
-def answer(posterior: Posterior, confidence: Floats) -> Answers:
+def answer(posterior: Posterior, confidence: Floats, circle: Floats | None = None) -> Answers:
     """Region, position, radius, ellipse and other modes of each call.
 
     Parameters
@@ -117,17 +118,19 @@ def answer(posterior: Posterior, confidence: Floats) -> Answers:
     posterior
         From `grid.locate`.
     confidence
-        (calls,) float64, 0.5 to 0.999, of region, radius and ellipse.
+        (calls,) float64, 0.05 to 0.999, of the posterior that region and ellipse are to hold.
+    circle
+        The same for radii; as much as regions where it is left out.
     """
     leaves = posterior.leaves
     calls = len(leaves.starts) - 1
     numbers = np.empty((9, calls))
     region, count = np.empty(calls, np.int64), np.empty(calls, np.int64)
     of_leaf = np.empty(len(leaves.cell), np.int64)
-    confidence = np.asarray(confidence, np.float64)
-    all_calls = LeavesOfCalls(
-        posterior.pieces.anchor, leaves.starts, leaves.mass, leaves.area_m2, leaves.vectors, confidence
-    )
+    wanted = np.asarray(confidence, np.float64)
+    of_leaves = leaves.starts, leaves.mass, leaves.area_m2, leaves.vectors
+    circle = wanted if circle is None else np.asarray(circle, np.float64)
+    all_calls = LeavesOfCalls(posterior.pieces.anchor, *of_leaves, wanted, circle)
     answer_calls(all_calls, numbers, region, of_leaf, count)
     starts = np.zeros(calls + 1, np.int64)
     np.cumsum(count - 1, out=starts[1:])
@@ -166,11 +169,13 @@ def answer_calls(c: LeavesOfCalls, numbers: Floats, region: Ints, of_leaf: Ints,
     for call in range(len(c.confidence)):
         a, b = c.starts[call], c.starts[call + 1]
         one = _Call(c.anchor[call], c.mass[a:b], c.area_m2[a:b], c.vectors[a:b], east, north, key, work)
-        region[call], modes[call] = _answer_call(one, c.confidence[call], numbers[:, call], of_leaf[a:b])
+        region[call], modes[call] = _answer_call(
+            one, c.confidence[call], c.circle[call], numbers[:, call], of_leaf[a:b]
+        )
 
 
 @compiled
-def _answer_call(c: _Call, confidence: float, out: Floats, of_leaf: Ints) -> tuple[int, int]:
+def _answer_call(c: _Call, confidence: float, circle: float, out: Floats, of_leaf: Ints) -> tuple[int, int]:
     """Fills one call's numbers and modes; leaves in its region, and how many modes there are."""
     n = len(c.mass)
     region = near = 0
@@ -197,7 +202,7 @@ def _answer_call(c: _Call, confidence: float, out: Floats, of_leaf: Ints) -> tup
     for i in range(region):
         reach = max(reach, math.sqrt(c.east_m[i] ** 2 + c.north_m[i] ** 2) + math.sqrt(c.area_m2[i]))
     out[REACH] = reach
-    out[RADIUS] = radius_holding(c, confidence)
+    out[RADIUS] = radius_holding(c, circle)
     return region, modes
 
 
@@ -356,7 +361,7 @@ def list_modes(c: LeavesOfCalls, of_leaf: Ints, mode_starts: Ints, out: Floats) 
             out[1, at] = math.degrees(math.atan2(y, x))
             out[2, at] = whole
             # A mode is not seen finer than its cells.
-            out[3, at] = max(radius_holding(one, c.confidence[call]), 0.5 * math.sqrt(one.area_m2.min() / math.pi))
+            out[3, at] = max(radius_holding(one, c.circle[call]), 0.5 * math.sqrt(one.area_m2.min() / math.pi))
 
 
 @dataclass(slots=True)

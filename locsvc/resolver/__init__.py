@@ -18,6 +18,7 @@ from locsvc.model import Call, EvidenceKind, LocationEstimate, Trace, WarningCod
 from locsvc.reference.calibration import read_calibration
 from locsvc.resolver.altitude import altitude_of
 from locsvc.resolver.answered import Answered, Located, estimates_of
+from locsvc.resolver.asked import asked_of
 from locsvc.resolver.cells import claim_cells
 from locsvc.resolver.core_version import core_version
 from locsvc.resolver.devices import claim_reports
@@ -148,10 +149,12 @@ class Begun:
         self._fusing: Fusing | None = None
         self._core: Fused | None = None
         if made:
+            parameters = resolver.parameters
             densities, self._slot_of_piece = gather(made)
             located = _number_calls(densities.call, densities.exponent, self._row_of_call)
             self._located = np.flatnonzero(self._row_of_call >= 0)
-            self._fusing = Fusing(densities, located, confidences[self._located])
+            self._asked = asked_of(confidences[self._located], densities, self._slots, self._slot_of_piece, parameters)
+            self._fusing = Fusing(densities, located, self._asked.region, self._asked.circle)
 
     def fuse(self) -> None:
         """Finds posterior, region and agreement of all calls, and what lies there: nearly all of it is kernels."""
@@ -193,7 +196,7 @@ class Begun:
                 self._notes.warn(i, WarningCode.NO_EVIDENCE, "no piece of evidence says where the caller is")
         if core is None:
             return
-        short = core.answers.region_mass < self._confidences[self._located] - 1e-9
+        short = core.answers.region_mass < self._asked.region - 1e-9
         for i in self._located[short].tolist():
             self._notes.warn(i, WarningCode.TRUNCATED, "the region holds less than asked for: the rest may be anywhere")
 
@@ -239,6 +242,8 @@ class Begun:
             addresses_of(reference, self._around),
             area_shares(reference, self._around, core.answers),
             core.region,
+            self._asked.kind,
+            self._asked.held(core.answers.region_mass),
         )
 
 

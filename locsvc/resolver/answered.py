@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from locsvc.resolver.explain import Verdicts
     from locsvc.resolver.slots import Slots
 
+    Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
 
 # Enums are made from their numbers by look-up: calling the class costs ten times as much.
@@ -55,8 +56,9 @@ PlaceRow = tuple[float, float, float, float, float, float, float, float, int]
 class Located:
     """What the core said of the calls that have a place, and what lies there; by row.
 
-    `slot_of_piece` (pieces,) tells which piece of evidence each density is. Columns become lists of Python numbers when
-    they are first asked for: a table of answers needs none of them.
+    `slot_of_piece` (pieces,) tells which piece of evidence each density is; `kind` (calls,) of which kind each call is,
+    as `fusion.recalibration` counts them, and `region_share` (calls,) how many truths its region is to hold. Columns
+    become lists of Python numbers when they are first asked for: a table of answers needs none of them.
     """
 
     posterior: Posterior
@@ -65,6 +67,8 @@ class Located:
     addresses: list[tuple[CivicAddress, float] | None]
     areas: list[tuple[AreaShare, ...]]
     region: CompactCells
+    kind: Ints
+    region_share: Floats
 
     @cached_property
     def places(self) -> list[PlaceRow]:
@@ -77,7 +81,7 @@ class Located:
             a.semi_major_m,
             a.semi_minor_m,
             a.orientation_deg,
-            a.region_mass,
+            self.region_share,
             a.region_area_m2,
             self.region.finest,
         )

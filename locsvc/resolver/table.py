@@ -7,7 +7,7 @@ of the answer. Slots come in the order of calls.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -100,3 +100,29 @@ class EvidenceTable:
     lookups: list[LineAsked]
     heights: list[Height]
     warnings: list[tuple[int, Warning]] = field(default_factory=list)
+
+    def of_calls(self, first: int, last: int) -> EvidenceTable:
+        """The evidence of calls `first` to `last`, that one left out, as a table of their own."""
+        begin, end = self.slots[:, 0].searchsorted((first, last)).tolist()
+        slots = self.slots[begin:end].copy()
+        slots[:, 0] -= first
+        reports, cells = self.reports, self.cells
+        reports = reports[(reports[:, 0] >= begin) & (reports[:, 0] < end)]
+        here = (cells[:, 0] >= begin) & (cells[:, 0] < end)
+        cells = cells[here]
+        reports[:, 0] -= begin
+        cells[:, 0] -= begin
+        # A scan's cells stand together, so its serving cell is as many rows back as it was.
+        cells[cells[:, 2] >= 0, 2] -= float(here.argmax()) if len(cells) else 0.0
+        return EvidenceTable(
+            self.started_at[first:last],
+            self.names[begin:end],
+            self.parts[begin:end],
+            slots,
+            reports,
+            cells,
+            self.corners,
+            [replace(a, slot=a.slot - begin, call=a.call - first) for a in self.lookups if first <= a.call < last],
+            [replace(h, slot=h.slot - begin) for h in self.heights if begin <= h.slot < end],
+            [(call - first, warning) for call, warning in self.warnings if first <= call < last],
+        )

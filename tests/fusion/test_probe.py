@@ -9,7 +9,7 @@ import h3.api.numpy_int as h3
 import numpy as np
 import pytest
 
-from locsvc.evaluate.simulate import FAMILIES, draw_offsets, inside
+from locsvc.evaluate.simulate import FAMILIES, draw_offsets
 from locsvc.fusion.densities import (
     FAMILY,
     FIRST_ROW,
@@ -27,6 +27,7 @@ from locsvc.fusion.grid import Posterior, locate
 from locsvc.fusion.probe import SCORED_MASS, energy_scores_m, probe
 from locsvc.fusion.region import answer, compact
 from locsvc.geo import destination
+from locsvc.learning.held import inside
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -13,9 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from locsvc.errors import FieldViolation, InvalidInput
+from locsvc.fusion.recalibration import KINDS, SHAPES
 from locsvc.learning.calibrate.declared import Group, Number, Of, groups_of, value_at, with_values
 from locsvc.learning.calibrate.fitting import Fitted, Problem, fit, sure
 from locsvc.learning.calibrate.history import History, read_history
+from locsvc.learning.calibrate.levels import Levels, fit_masses, levels_of
 from locsvc.learning.calibrate.scores import Scorer, View, claimed_sigmas_m, views_of
 from locsvc.reference.calibration import read_calibration
 from locsvc.reference.store import Reference
@@ -27,6 +29,7 @@ Bools = npt.NDArray[np.bool_]
 Progress = Callable[[str, float], None]
 
 FITTED: Final = "fitted"
+WIDER: Final = "wider where too few truths were inside; narrower was not sure to be better"
 NO_BETTER: Final = "kept: fitted numbers are no better on sessions left out"
 NOT_SURE: Final = "kept: the gain on sessions left out may be chance"
 TOO_LITTLE: Final = "kept: too little history"
@@ -36,6 +39,8 @@ SEEN: Final = "kept: the coverage was learned from these very tables"
 NO_TIME: Final = "kept: the time was over"
 # What is left out together, sessions or days: of fewer no spread is known.
 _LEAST_UNITS = 3
+# A mass that is asked for grows by this, or stays as it is.
+_LEAST_WIDER = 0.001
 # Changes of a log density that are no more than noise of float32.
 _NOTICED = 1e-4
 # Claims between these shares of them, sessions weighed alike, tell how widths go with the claimed size.
@@ -162,13 +167,25 @@ def calibrate_apart(
     history = read_history(tables, options.mapping, options.input_format, truth_from_reports=options.truth_from_reports)
     clock = _Clock(options.budget_s, len(groups) * (options.folds + 1), progress)
     views: dict[Of, list[View]] = {}
+    levels: Levels | None = None
     changed: dict[str, float] = {}
     results = []
     for nth, group in enumerate(groups):
-        if options.seen and group.of in {Of.CELL, Of.SCAN, Of.CALL}:
+        if options.seen and group.of in {Of.CELL, Of.SCAN, Of.CALL, Of.LEVEL}:
             results.append(Result(group.name, SEEN))
             continue
         clock.what, clock.done = group.name, nth * (options.folds + 1)
+        if group.of is Of.LEVEL:
+            try:
+                levels = levels or levels_of(history, references, values, clock.tick)
+            except _TimeOver:
+                results.append(Result(group.name, NO_TIME))
+                continue
+            result, new = _fit_levels(group, levels, values, history, options)
+            results.append(result)
+            values = with_values(values, new)
+            changed |= new
+            continue
         if group.of not in views:
             views[group.of] = views_of(history, group.of)
         result, new = _fit_group(group, views[group.of], references, values, shipped, history, options, clock)
@@ -234,6 +251,42 @@ def _fit_group(
     return _weighed(group, fitted, fixed, values, told, int(unit.max()) + 1)
 
 
+def _fit_levels(
+    group: Group, levels: Levels, values: dict[str, Any], history: History, options: Options
+) -> tuple[Result, dict[str, float]]:
+    """What became of a kind's regions or circles, and their new numbers, none where the old ones are kept."""
+    needed = max(group.least_sessions if options.least_sessions is None else options.least_sessions, _LEAST_UNITS)
+    _, kind, shape = group.name.split(".")
+    own = levels.of(KINDS.index(kind) + 1)
+    if not len(own.kind):
+        return Result(group.name, NONE, needed=needed), {}
+    names, session = np.unique(own.session, return_inverse=True)
+    unit = np.unique(history.day[own.session], return_inverse=True)[1] if options.by_day else session
+    told = Result(group.name, TOO_LITTLE, len(session), len(names), needed)
+    if len(names) < needed:
+        return told, {}
+    units = int(unit.max()) + 1
+    if units < _LEAST_UNITS:
+        return replace(told, verdict=FEW_DAYS), {}
+    before = np.array([value_at(values, n.path) for n in group.numbers])
+    outside = own.outside[SHAPES.index(shape)]
+    fitted = fit_masses(outside, session, unit, before, options.folds)
+    if sure(fitted, units):
+        return _weighed(group, fitted, {}, values, told, units)
+    # What held too little is made wider, sure or not, and then nothing narrower: to be sure and wrong costs more.
+    wider = fit_masses(outside, session, unit, before, options.folds, only_wider=True)
+    new = {
+        n.path: float(f"{x:.4g}")
+        for n, x, b in zip(group.numbers, wider.numbers.tolist(), before.tolist(), strict=True)
+        if x - b > _LEAST_WIDER
+    }
+    if not new:
+        return _weighed(group, fitted, {}, values, told, units)
+    pairs = {path: (value_at(values, path), value) for path, value in new.items()}
+    told = replace(told, before=wider.before, after=wider.after, gain_error=wider.gain_error)
+    return replace(told, verdict=WIDER, numbers=pairs), new
+
+
 def _weighed(
     group: Group, fitted: Fitted, fixed: dict[str, float], values: Mapping[str, Any], told: Result, units: int
 ) -> tuple[Result, dict[str, float]]:
@@ -241,7 +294,8 @@ def _weighed(
     told = replace(told, before=fitted.before, after=fitted.after, gain_error=fitted.gain_error)
     if not sure(fitted, units):
         return replace(told, verdict=NO_BETTER if fitted.after <= fitted.before else NOT_SURE), {}
-    new = {path: float(f"{value:.4g}") for path, value in {**fixed, **_numbers(group, fitted.numbers)}.items()}
+    numbers = _numbers(group, fitted.numbers)
+    new = {path: float(f"{value:.4g}") for path, value in {**fixed, **numbers}.items()}
     # A number that the rows say nothing of stays where it was, and out of the file.
     new = {path: value for path, value in new.items() if value != value_at(values, path)}
     pairs = {path: (value_at(values, path), value) for path, value in new.items()}
@@ -249,6 +303,8 @@ def _weighed(
 
 
 def _numbers(group: Group, fitted: Floats) -> dict[str, float]:
+    if group.of is Of.LEVEL:
+        return {n.path: x for n, x in zip(group.numbers, fitted.tolist(), strict=True)}
     return {n.path: n.from_scale(x) for n, x in zip(group.numbers, fitted.tolist(), strict=True)}
 
 

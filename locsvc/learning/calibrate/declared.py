@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from locsvc.fusion.parameters import DEVICE_KINDS, LINE_KINDS
+from locsvc.fusion.recalibration import KINDS, SHAPES, SHARES, number_name
 
 
 class Of(enum.Enum):
@@ -24,6 +25,7 @@ class Of(enum.Enum):
     SCAN = "scans of several cells that located history knows as a whole"
     LINE = "line records, each by itself"
     CALL = "all that a call has together"
+    LEVEL = "answers of calls whose evidence is all of one kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +181,26 @@ _PLACED: Final = tuple(
     for name in _PLACEMENTS
 )
 
+# Few sessions tell a share less well than they tell a width, but these few numbers are held to by a session's weight.
+_LEAST_OF_SHARES: Final = 10
+_CONFIDENCES: Final = tuple(
+    Group(
+        f"confidence.{kind}.{name}",
+        Of.LEVEL,
+        tuple(Number(f"confidence.{kind}.{number_name(shape, share)}", 0.0005, 0.9999, "odds") for share in SHARES),
+        _LEAST_OF_SHARES,
+    )
+    for kind in KINDS
+    for shape, name in enumerate(SHAPES)
+)
+
 
 def groups_of(values: Mapping[str, Any]) -> tuple[Group, ...]:
     """The groups of a calibration, in the order in which they are fitted.
 
     Pieces by themselves come before whole calls, and widths before shares of outliers of the same pieces: what only
-    lies beyond a width that is too small would be taken for outliers, and stay so.
+    lies beyond a width that is too small would be taken for outliers, and stay so. What regions and circles hold comes
+    last: it hangs on all the others.
     """
     devices = tuple(_device(kind) for kind in DEVICE_KINDS if kind in values["device"])
     steps = tuple(
@@ -192,7 +208,7 @@ def groups_of(values: Mapping[str, Any]) -> tuple[Group, ...]:
         for step in ("sector", "physical_identity", "site", "area", "network")
         if step in values["cell_steps"]
     )
-    every = (*devices, _CENTROID, _TIMING, *_LEARNED, *steps, *_PLACED, *_LINES, *_DEPENDENCE)
+    every = (*devices, _CENTROID, _TIMING, *_LEARNED, *steps, *_PLACED, *_LINES, *_DEPENDENCE, *_CONFIDENCES)
     return tuple(g for g in every if all(has(values, n.path) for n in g.numbers))
 
 
