@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from locsvc.cli import output
-from locsvc.cli.manners import Command
+from locsvc.cli.manners import Command, ended_in_order
 from locsvc.cli.options import Common, common_options
 from locsvc.cli.tables import FORMATS_IN, pairs, without_arrow
 
 if TYPE_CHECKING:
+    from locsvc.learning.calibrate.anew import Anew
     from locsvc.learning.calibrate.calibrate import Calibrated, Result
 
 _EXAMPLES = """\
@@ -29,7 +30,8 @@ locsvc calibrate history.parquet --data mydata --folds day --budget 600 --json""
     cls=Command,
     examples=_EXAMPLES,
     epilog="Exit codes: 0 done, whatever was kept, 2 wrong use, 65 a table cannot be read or has no truth, 66 reference"
-    " data missing or damaged, 78 the calibration in force or its new place is wrong, 130 interrupted.",
+    " data missing or damaged, 78 the calibration in force or its new place is wrong or there is no room, 130"
+    " interrupted.",
 )
 @click.argument("tables", metavar="TABLE...", nargs=-1, required=True, type=click.Path(allow_dash=True, path_type=Path))
 @click.option("--out", metavar="FILE.toml", type=click.Path(path_type=Path), help="[default: DIR/calibration.toml]")
@@ -69,9 +71,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter an option
     with too little history it is kept.
     """
     try:
+        from locsvc.learning.calibrate.anew import calibrate as fit
         from locsvc.learning.calibrate.calibrate import Options
-        from locsvc.learning.calibrate.calibrate import calibrate as fit
-        from locsvc.learning.calibrate.seen import learned_before
         from locsvc.learning.calibrate.writing import check_place, put, written
     except ModuleNotFoundError as error:
         raise without_arrow(error, "calibrate") from None
@@ -81,23 +82,20 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter an option
     reference = Reference.open(data)
     path = out or data / CALIBRATION_FILE
     check_place(path)
-    seen = learned_before(tables, data)
-    if seen:
-        output.talk(f"the coverage was learned from {', '.join(seen)}: what it says of cells is not fitted to that")
     options = Options(
-        pairs(mapped), input_format, truth_from_reports, fold_count, folds == "day", only, least_sessions, budget,
-        bool(seen),
-    )  # fmt: skip
+        pairs(mapped), input_format, truth_from_reports, fold_count, folds == "day", only, least_sessions, budget
+    )
     try:
-        calibrated = fit(tables, reference, options, _progress())
+        with ended_in_order():
+            calibrated, anew = fit(tables, data, reference, options, _progress(), _begin)
     finally:
         output.end_progress()
     at = dt.datetime.now(dt.UTC)
     # A file that is in force, and what it was fitted on, stays where nothing is new; one that was asked for is written.
     new = bool(calibrated.changed or out)
-    kept = put(written(calibrated, reference.calibration_text, at), path) if new else None
+    kept = put(written(calibrated, reference.calibration_text, at, _told_of(anew)), path) if new else None
     if common.as_json:
-        output.write_json(_told(calibrated, path) | {"written": new})
+        output.write_json(_told(calibrated, path) | {"learned_anew": _told_of(anew), "written": new})
     else:
         _show(calibrated)
     if new:
@@ -115,6 +113,27 @@ def _progress() -> Callable[[str, float], None] | None:
         click.echo(f"\r{share:.0%} {what}\x1b[K", err=True, nl=False)
 
     return show
+
+
+def _begin(anew: Anew) -> None:
+    """What is said of tables that the coverage was learned from, before that takes its time."""
+    seen = ", ".join(output.plain(name) for name in anew.tables)
+    how = f"{anew.parts} parts of {anew.units:,} {anew.unit}s are each scored by what the others teach"
+    if anew.parts == 1:
+        how = f"one {anew.unit}, which is scored by what is known without it"
+    room = f"up to {anew.most_bytes / 1e6:,.0f} MB in {anew.folder} meanwhile"
+    output.talk(f"the coverage was learned from {seen}: {how} ({room})")
+    if anew.absent:
+        shown = ", ".join(output.plain(name) for name in anew.absent[:3])
+        more = f" and {len(anew.absent) - 3} more" if len(anew.absent) > 3 else ""
+        output.talk(f"  it was learned from {shown}{more} too: not given, they teach nothing here, so give all")
+
+
+def _told_of(anew: Anew | None) -> dict[str, object] | None:
+    """The same, for programs."""
+    if anew is None:
+        return None
+    return {"tables": anew.tables, "parts": anew.parts, f"{anew.unit}s": anew.units, "not_given": anew.absent}
 
 
 def _told(calibrated: Calibrated, path: Path) -> dict[str, object]:

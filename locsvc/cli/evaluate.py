@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from locsvc.cli import output, tables
-from locsvc.cli.manners import Command
+from locsvc.cli.manners import Command, ended_in_order
 from locsvc.cli.options import FILE, NEW_FILE, Common, data_option, debug_option
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ _STANDARD = "-"
     "--keep-calibration", is_flag=True, help="With --folds: the data directory's calibration, not the shipped one."
 )
 @click.option("--calibrate", is_flag=True, help="With --folds: fit the calibration to the rest too; takes its time.")
+@click.option("--least-sessions", type=click.IntRange(2), help="With --calibrate: sessions that a group needs.")
 @click.option(
     "--workers", type=click.IntRange(1), help="With --folds: processes, a fold each.  [default: as many as processors]"
 )
@@ -81,6 +82,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
     fold_count: int,
     keep_calibration: bool,
     calibrate: bool,
+    least_sessions: int | None,
     workers: int | None,
     truth_accuracy: float,
     claim_ratio: float | None,
@@ -100,6 +102,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
         from locsvc.tables.profile import Profile, read_profile
     except ModuleNotFoundError as error:
         raise tables.without_arrow(error, "evaluate") from None
+    if least_sessions is not None and not (folds and calibrate):
+        raise click.UsageError("--least-sessions says what --calibrate needs: give --folds and --calibrate too")
     _refuse_to_overwrite(sources, as_json, report)
     saved = Profile() if profile is None else read_profile(profile)
     data = common.data_directory()
@@ -109,11 +113,12 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
         saved.columns | tables.pairs(mapped),
         input_format or saved.input_format,
         Terms(session, by, truth_accuracy, claim_ratio),
-        None if folds is None else Folding(folds, fold_count, keep_calibration, calibrate),
+        None if folds is None else Folding(folds, fold_count, keep_calibration, calibrate, least_sessions),
         workers or len(os.sched_getaffinity(0)),
     )
     try:
-        found = run.evaluate(sources, data, options, tables.progress("calls"))
+        with ended_in_order():
+            found = run.evaluate(sources, data, options, tables.progress("calls"))
     finally:
         output.end_progress()
     _write(found, as_json, report, as_json_too=common.as_json)

@@ -7,12 +7,14 @@ Command Line Interface Guidelines, clig.dev; sysexits.h for the exit codes in `l
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -22,8 +24,12 @@ import click
 from locsvc.cli.options import Common
 from locsvc.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InvalidInput, LocsvcError, meaning_of
 
+# Functions that C code calls which has nobody to give an exception to: finalisers, the import of an extension, and what
+# loads a kernel's machine code.
+_DEAF = frozenset({"__del__", "create_module", "_raw_object_cache_getbuffer", "_raw_object_cache_notify"})
+_AGAIN_S = 0.02
 # Commands that remove a draft or what they keep meanwhile, or end processes of their own, when they are interrupted.
-_PUT_AWAY = frozenset({"batch", "bench", "evaluate", "import", "serve"})
+_PUT_AWAY = frozenset({"batch", "bench", "calibrate", "evaluate", "import", "serve"})
 
 
 class Command(click.Command):
@@ -151,20 +157,63 @@ class Entry(Group):
         try:
             self.main(*args, **attributes)  # type: ignore[arg-type]
         except SystemExit as end:
-            if end.code == EXIT_INTERRUPTED:
-                os._exit(EXIT_INTERRUPTED)
+            if isinstance(end.code, int) and end.code >= EXIT_INTERRUPTED - signal.SIGINT:
+                os._exit(end.code)
             raise
 
 
-def _interrupted(_number: int, _frame: FrameType | None) -> None:
-    """End at once, or by an exception where there is something to put away.
-
-    An exception alone is not enough: one raised inside a finaliser or an extension's import is ignored by Python.
-    """
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """End at once, or by an exception where there is something to put away."""
     context = click.get_current_context(silent=True)
-    if context is not None and context.find_root().invoked_subcommand in _PUT_AWAY:
+    if context is None or context.find_root().invoked_subcommand not in _PUT_AWAY:
+        os._exit(EXIT_INTERRUPTED)
+    if not _comes_again(number, frame):
         raise KeyboardInterrupt
-    os._exit(EXIT_INTERRUPTED)
+
+
+def _comes_again(number: int, frame: FrameType | None) -> bool:
+    """Whether Python would ignore an exception where the process is: then the signal comes again in a moment."""
+    while frame is not None and frame.f_code.co_name not in _DEAF:
+        frame = frame.f_back
+    if frame is None:
+        return False
+    again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
+    return True
+
+
+class _Ended(KeyboardInterrupt):
+    """A signal that ends the process came: `number`."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+@contextlib.contextmanager
+def ended_in_order() -> Iterator[None]:
+    """SIGTERM and SIGHUP end what is inside like an interrupt: what is kept meanwhile is put away."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if _comes_again(number, frame):
+            return
+        # It ends already: once more must not end the putting away.
+        for again in before:
+            signal.signal(again, signal.SIG_IGN)
+        raise _Ended(number)
+
+    # What is ignored stays so, as with nohup; a face of tests may handle them already.
+    before = {
+        number: old for number in (signal.SIGTERM, signal.SIGHUP) if (old := signal.getsignal(number)) is signal.SIG_DFL
+    }
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 def exit_code(error: BaseException, *, debug: bool) -> int:
@@ -182,7 +231,9 @@ def exit_code(error: BaseException, *, debug: bool) -> int:
         _forget_stdout()
         return EXIT_OK
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return EXIT_INTERRUPTED
+        # click has an abort for each interrupt; shells tell an end by a signal as 128 and its number.
+        ended = error if isinstance(error, _Ended) else error.__cause__
+        return 128 + ended.number if isinstance(ended, _Ended) else EXIT_INTERRUPTED
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     return _said(error, debug=debug)

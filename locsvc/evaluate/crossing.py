@@ -6,7 +6,6 @@ What comes of a fold hangs on nothing but the fold, so several processes give th
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -20,6 +19,7 @@ import pyarrow as pa
 from locsvc.evaluate.folds import Folding, Verdict, resolver_of_fold
 from locsvc.evaluate.judge import Found, Terms, judge
 from locsvc.evaluate.worst import worst_of
+from locsvc.learning.aside import folder_aside
 from locsvc.processes import processes
 
 Ints = npt.NDArray[np.int64]
@@ -85,7 +85,7 @@ def crossed(held: Held, rules: Rules, workers: int = 1) -> Iterator[Crossed]:
         for fold in range(held.folds):
             yield judged_fold(held, rules, fold)
         return
-    with tempfile.TemporaryDirectory(prefix="locsvc-folds-") as folder, _pool(held, rules, workers, folder) as submit:
+    with folder_aside("locsvc-folds-") as folder, _pool(held, rules, workers, folder) as submit:
         waiting = [submit(fold) for fold in range(held.folds)]
         for future in waiting:
             yield future.result()
@@ -107,7 +107,8 @@ def judged_fold(held: Held, rules: Rules, fold: int, within: Path | None = None)
         if parts:
             training.append((pa.Table.from_batches(parts), np.concatenate(folds)))
     done = Crossed(Found(), sum(len(table) for table, _ in training))
-    with resolver_of_fold(training, rules.data, rules.folding, done.counts, done.verdicts, within) as resolver:
+    session = rules.terms.session
+    with resolver_of_fold(training, rules.data, rules.folding, done.counts, done.verdicts, within, session) as resolver:
         for batch in testing:
             if len(batch):
                 done.found.add(judge(resolver, batch, rules.terms))
@@ -116,7 +117,7 @@ def judged_fold(held: Held, rules: Rules, fold: int, within: Path | None = None)
 
 
 @contextlib.contextmanager
-def _pool(held: Held, rules: Rules, workers: int, folder: str) -> Iterator[Callable[[int], Future[Crossed]]]:
+def _pool(held: Held, rules: Rules, workers: int, folder: Path) -> Iterator[Callable[[int], Future[Crossed]]]:
     """Processes that judge folds; they are gone when this ends, at once if by an error.
 
     Raises
@@ -124,10 +125,10 @@ def _pool(held: Held, rules: Rules, workers: int, folder: str) -> Iterator[Calla
     Unavailable
         A process was killed.
     """
-    files = [_write(batches, Path(folder) / f"{k}.arrow") for k, batches in enumerate(held.tables)]
+    files = [_write(batches, folder / f"{k}.arrow") for k, batches in enumerate(held.tables)]
     remedy = "use --workers 1"
     # What folds keep is in this folder, too: a process that is ended at once has no time to put it away.
-    with processes(workers, _begin, (files, held.fold, rules, Path(folder)), remedy) as submit:
+    with processes(workers, _begin, (files, held.fold, rules, folder), remedy) as submit:
         yield lambda fold: submit(_judge, fold)
 
 

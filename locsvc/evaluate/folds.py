@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import os
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,16 +16,20 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from locsvc.errors import BadData
-from locsvc.evaluate.labels import NONE, days_of, sessions_of, texts_of
+from locsvc.evaluate.labels import NONE, SESSION_COLUMN, days_of, sessions_of, texts_of
+from locsvc.learning.aside import folder_aside
+from locsvc.learning.calibrate.calibrate import NONE as NO_EVIDENCE
+from locsvc.learning.calibrate.calibrate import Options as CalibrateOptions
+from locsvc.learning.calibrate.history import session_names
+from locsvc.learning.calibrate.parts import MOST_PARTS, Cut, Told, deal, fit_apart, taught_by
+from locsvc.learning.calibrate.writing import written
 from locsvc.learning.learn import Options as LearnOptions
-from locsvc.learning.learn import learn
-from locsvc.reference.snapshot import CURRENT, SNAPSHOTS, Draft, Snapshot, current_id
+from locsvc.reference.snapshot import current_id
 from locsvc.reference.store import CALIBRATION_FILE, Reference
 from locsvc.resolver import Resolver
-from locsvc.tables.form import CALL, OWN, UNREAD
+from locsvc.tables.form import CALL
 from locsvc.tables.rows import read_rows
 
 Ints = npt.NDArray[np.int64]
@@ -37,22 +38,23 @@ Texts = npt.NDArray[np.object_]
 Verdict = tuple[str, str]
 
 DAY, SESSION, TIME = "day", "session", "time"
-COVERAGE = "coverage"
 DEFAULT_FOLDS = 5
-# Training folds are dealt to so many parts, each scored by what the others teach: more would take their time.
-_MOST_PARTS = 4
 # Another way to say that nothing was learned.
 UNTAUGHT, UNCALIBRATED = "folds without anything to learn from", "folds without anything to calibrate on"
 
 
 @dataclass(frozen=True, slots=True)
 class Folding:
-    """How calls are dealt to folds: by day, session, stretch of time, or a column; 0 folds: one for each value."""
+    """How calls are dealt to folds: by day, session, stretch of time, or a column; 0 folds: one for each value.
+
+    With `calibrate`, groups of the calibration need `least_sessions`; None: each its own.
+    """
 
     by: str = DAY
     count: int = DEFAULT_FOLDS
     keep_calibration: bool = False
     calibrate: bool = False
+    least_sessions: int | None = None
 
     @property
     def column(self) -> str | None:
@@ -86,7 +88,9 @@ def fold_numbers(batches: Sequence[pa.RecordBatch], folding: Folding, session: s
 def _dealt(batches: Sequence[pa.RecordBatch], lasts: Sequence[Ints], folding: Folding, session: str | None) -> Ints:
     """The fold of each call, (calls,)."""
     if folding.by == TIME:
-        t = np.concatenate([_times(b, last) for b, last in zip(batches, lasts, strict=True)] or [np.zeros(0)])
+        t = np.concatenate(
+            [_times(b.take(pa.array(last))) for b, last in zip(batches, lasts, strict=True)] or [np.zeros(0)]
+        )
         order = np.argsort(t, kind="stable")
         fold = np.empty(len(t), np.int64)
         fold[order] = np.arange(len(t)) * max(folding.count or DEFAULT_FOLDS, 2) // max(len(t), 1)
@@ -94,18 +98,12 @@ def _dealt(batches: Sequence[pa.RecordBatch], lasts: Sequence[Ints], folding: Fo
     labels = np.concatenate(
         [_labels(b, last, folding, session) for b, last in zip(batches, lasts, strict=True)] or [np.zeros(0, object)]
     )
-    values, place, size = np.unique(labels.astype(str), return_inverse=True, return_counts=True)
-    count = folding.count or len(values)
-    fold_of, filled = np.zeros(len(values), np.int64), np.zeros(count)
-    # The largest first, each to the fold that has least: folds are about as large, and the same every time.
-    for k in np.lexsort((values, -size)).tolist():
-        fold_of[k] = int(np.argmin(filled))
-        filled[fold_of[k]] += size[k]
-    return fold_of[place]
+    return deal(labels.astype(str), folding.count)
 
 
-def _times(batch: pa.RecordBatch, last: Ints) -> npt.NDArray[np.float64]:
-    return read_rows(batch.take(pa.array(last))).t
+def _times(batch: pa.RecordBatch | pa.Table) -> npt.NDArray[np.float64]:
+    """Unix seconds of rows, (n,)."""
+    return read_rows(batch.select([n for n in batch.schema.names if n in {"t", CALL}])).t
 
 
 def _labels(batch: pa.RecordBatch, last: Ints, folding: Folding, session: str | None) -> Texts:
@@ -125,6 +123,7 @@ def resolver_of_fold(
     counts: Counter[str],
     verdicts: Counter[Verdict] | None = None,
     within: Path | None = None,
+    session: str | None = None,
 ) -> Iterator[Resolver]:
     """A resolver over the reference data and what the training tables teach; its directory is gone afterwards.
 
@@ -142,118 +141,74 @@ def resolver_of_fold(
         And here what became of each group of the calibration that the tables have evidence of.
     within
         Where its directory is made, if not among the system's temporary files.
+    session
+        The column that tells sessions, if it is another than usual.
 
     Raises
     ------
+    ConfigError
+        There is no room left for its directory.
     DatasetError
         The reference data is damaged.
     """
-    with tempfile.TemporaryDirectory(prefix="locsvc-fold-", dir=within) as folder:
-        own = Path(folder) / "data"
-        own.mkdir()
-        if data is not None:
-            _copy(data, own, keep_calibration=folding.keep_calibration)
+    with folder_aside("locsvc-fold-", within) as folder:
+        reference = _untaught(data, keep_calibration=folding.keep_calibration)
+        with Cut(folder / "cut") as cut:
+            for nth, (table, folds) in enumerate(training):
+                cut.add(nth, table, _told(nth, table, folds, folding, session))
         if folding.calibrate:
-            fitted = _calibrate(training, own, Path(folder), folding)
+            fitted = _calibrated(cut, reference, folder, folding)
             counts[UNCALIBRATED] += fitted is None
-            if verdicts is not None:
-                verdicts.update(fitted or ())
-        taught = _learn(_written([table for table, _ in training], Path(folder), "all"), own)
-        counts[UNTAUGHT] += not taught
-        yield Resolver(_reference(own))
+            if fitted is not None:
+                reference = replace(reference, calibration_text=fitted[0])
+                if verdicts is not None:
+                    verdicts.update(fitted[1])
+        reference = taught_by(cut.teaching(), reference, folder / "taught", LearnOptions())
+        counts[UNTAUGHT] += reference.coverage is None
+        yield Resolver(reference)
 
 
-def _reference(own: Path) -> Reference:
-    """What is in a fold's directory, be it the calibration alone."""
-    if current_id(own) is not None:
-        return Reference.open(own, verify=False)
-    file = own / CALIBRATION_FILE
-    return replace(Reference.empty(), calibration_text=file.read_text(encoding="utf-8") if file.exists() else None)
+def _untaught(data: Path | None, *, keep_calibration: bool) -> Reference:
+    """The reference data as a fold may know it: without coverage, and mostly without the calibration in force."""
+    reference = Reference.empty()
+    if data is not None and current_id(data) is not None:
+        reference = replace(Reference.open(data, verify=False), coverage=None)
+    file = None if data is None or not keep_calibration else data / CALIBRATION_FILE
+    text = file.read_text(encoding="utf-8") if file is not None and file.exists() else None
+    return replace(reference, calibration_text=text)
 
 
-def _written(tables: Sequence[pa.Table], folder: Path, name: str) -> list[Path]:
-    """Files of the tables that have rows."""
-    files = []
-    for k, table in enumerate(tables):
-        if len(table):
-            files.append(folder / f"{name}-{k}.parquet")
-            pq.write_table(_as_given(table), files[-1])
-    return files
+def _told(nth: int, table: pa.Table, folds: Ints, folding: Folding, session: str | None) -> Told:
+    """How a training table is cut to parts, and what counts as a session there.
 
-
-def _learn(files: Sequence[Path], own: Path) -> bool:
-    """Learn from tables; whether there was anything to learn."""
-    try:
-        learn(files, own, LearnOptions(fresh=True))
-    except BadData:
-        return False
-    return True
-
-
-def _calibrate(
-    training: Sequence[tuple[pa.Table, Ints]], own: Path, folder: Path, folding: Folding
-) -> list[Verdict] | None:
-    """Fit the calibration to all training folds, each with coverage learned from the others; None: there is no truth.
-
-    Fitted to the very rows that were learned from, everything would look surer than it is; fitted to a single fold,
-    there would be too few sessions.
+    What is cut by time or by a column is cut within sessions: a session in one stretch, or with one value, counts as
+    one, and what is of one day and stretch is left out together.
     """
-    from locsvc.learning.calibrate.calibrate import NONE as NO_EVIDENCE
-    from locsvc.learning.calibrate.calibrate import Options as CalibrateOptions
-    from locsvc.learning.calibrate.calibrate import calibrate_apart
-    from locsvc.learning.calibrate.writing import put, written
+    part = np.unique(folds, return_inverse=True)[1] % MOST_PARTS
+    if not folding.calibrate:
+        return Told(np.zeros_like(part), [""] * len(table))
+    t = _times(table)
+    names = session_names(table, t, nth, session or SESSION_COLUMN)
+    if folding.by == TIME:
+        stretch = folds.tolist()
+        together = [f"{day} {k}" for day, k in zip(days_of(t).tolist(), stretch, strict=True)]
+        return Told(part, [f"{name} {k}" for name, k in zip(names, stretch, strict=True)], together)
+    if folding.column is not None:
+        values = texts_of(table, folding.column).tolist()
+        names = [f"{name} {value}" for name, value in zip(names, values, strict=True)]
+    return Told(part, names)
 
-    folds = np.unique(np.concatenate([np.zeros(0, np.int64), *(f for _, f in training)]))
-    tables, references = [], []
-    for k in range(min(_MOST_PARTS, len(folds))):
-        here = folds[k::_MOST_PARTS]
-        inner = [t.filter(pa.array(np.isin(f, here))) for t, f in training]
-        others = [t.filter(pa.array(~np.isin(f, here))) for t, f in training]
-        taught = folder / f"part-{k}"
-        shutil.copytree(own, taught, copy_function=_linked)
-        _learn(_written(others, folder, f"others-{k}"), taught)
-        tables.append(_written(inner, folder, f"inner-{k}"))
-        references.append(_reference(taught))
+
+def _calibrated(cut: Cut, reference: Reference, folder: Path, folding: Folding) -> tuple[str, list[Verdict]] | None:
+    """The calibration fitted to all training folds, and what became of each group; None: there is no truth."""
+    # Days, and of each its stretches of time, are left out together.
+    options = CalibrateOptions(by_day=folding.by in {DAY, TIME}, least_sessions=folding.least_sessions)
     try:
-        found = calibrate_apart(tables, references, CalibrateOptions(by_day=folding.by == DAY))
+        found = fit_apart(cut, reference, folder, options)
     except BadData:
         return None
-    former = own / CALIBRATION_FILE
-    text = former.read_text(encoding="utf-8") if former.exists() else None
-    put(written(found, text, dt.datetime.now(dt.UTC)), former)
-    return [(result.group, result.verdict) for result in found.results if result.verdict != NO_EVIDENCE]
-
-
-def _as_given(table: pa.Table) -> pa.Table:
-    """Rows without the engine's columns; those that could not be read are left."""
-    if UNREAD in table.schema.names:
-        table = table.filter(table.column(UNREAD).is_null())
-    return table.select([n for n in table.schema.names if n not in OWN])
-
-
-def _copy(data: Path, own: Path, *, keep_calibration: bool) -> None:
-    """A data directory with the same files, linked where that can be, without coverage."""
-    if keep_calibration and (data / CALIBRATION_FILE).exists():
-        shutil.copy(data / CALIBRATION_FILE, own / CALIBRATION_FILE)
-    snapshot = current_id(data)
-    if snapshot is None:
-        return
-    shutil.copytree(data / SNAPSHOTS / snapshot, own / SNAPSHOTS / snapshot, copy_function=_linked)
-    shutil.copy(data / CURRENT, own / CURRENT)
-    learned = Snapshot.open(own, verify=False).entries(COVERAGE)
-    if learned:
-        with Draft.begin(own) as draft:
-            for entry in learned:
-                draft.drop(COVERAGE, entry.name)
-            draft.publish()
-
-
-def _linked(source: str, target: str) -> str:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
-    return target
+    text = written(found, reference.calibration_text, dt.datetime.now(dt.UTC))
+    return text, [(result.group, result.verdict) for result in found.results if result.verdict != NO_EVIDENCE]
 
 
 __all__ = ["DAY", "DEFAULT_FOLDS", "NONE", "SESSION", "TIME", "Folding", "Verdict", "fold_numbers", "resolver_of_fold"]

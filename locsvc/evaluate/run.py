@@ -26,6 +26,7 @@ from locsvc.reference.store import Reference
 from locsvc.resolver import Resolver
 from locsvc.tables.grouping import Grouper
 from locsvc.tables.inputs import Source, open_source
+from locsvc.tables.twice import refuse_twice
 
 # Calls judged so far, and how much of the work that is (0 to 1; None: nobody knows).
 Progress = Callable[[int, float | None], None]
@@ -61,7 +62,7 @@ def evaluate(
     Raises
     ------
     BadData
-        A table cannot be read, lacks a column that was asked for, or no call of any has a truth.
+        A table cannot be read, is given twice, lacks a column that was asked for, or no call of any has a truth.
     ConfigError
         The calibration of the data directory cannot be used.
     DatasetError
@@ -71,6 +72,7 @@ def evaluate(
     """
     began_s = time.monotonic()
     options = options or Options()
+    refuse_twice(tables)
     with contextlib.ExitStack() as opened:
         sources = []
         for table in tables:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from locsvc.tables.form import CALL, CALL_JSON, UNREAD
 from locsvc.tables.grouping import Grouper
 from locsvc.tables.inputs import Source, open_source
 from locsvc.tables.rows import read_rows
+from locsvc.tables.twice import STANDARD, digest_of, refuse_twice
 
 Bools = npt.NDArray[np.bool_]
 # Rows read so far, and how much of the tables that is (0 to 1; None: nobody knows).
@@ -35,7 +35,6 @@ NOT_READ, NO_CELL, CALLS = "row cannot be read", "no cell with network and ident
 FUTURE = "time in the future (taken as not known)"
 # Clocks of phones and of this machine may differ; a time that is later makes all history look old.
 _AHEAD_S = 86_400.0
-_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +86,15 @@ def learn(
     Raises
     ------
     BadData
-        A table cannot be read or was learned before, or no row could be used; what was learned before stays in force.
+        A table cannot be read, is given twice or was learned before, or no row could be used; what was learned before
+        stays in force.
     ConfigError
         The directory cannot be written to, or its coverage has places of another resolution.
     DatasetError
         What was learned before is damaged.
     """
     options = options or Options()
+    refuse_twice(tables)
     with contextlib.ExitStack() as opened:
         sources = []
         for table in tables:
@@ -107,14 +108,12 @@ def _learn(
 ) -> LearnReport:
     """Learns from tables that are open."""
     began_s = time.monotonic()
-    digests = {_digest(table): table.name for table in tables if str(table) != "-"}
-    if len(digests) < sum(str(table) != "-" for table in tables):
-        raise BadData("one table is given twice (or two with the same content): it would be counted twice")
+    digests = {digest_of(table): table.name for table in tables if str(table) != STANDARD}
     counts = _Counts()
     with Draft.begin(data) as draft:
         former = None if options.fresh else former_of(data)
         terms = terms_of(former, options.resolution, options.half_life_days)
-        known = {} if former is None else _learned_before(former.extra)
+        known = {} if former is None else learned_before(former.extra)
         for digest in digests.keys() & known.keys():
             raise BadData(
                 f"{digests[digest]} was learned before (as {known[digest]}): leave it out, or it would be counted twice"
@@ -139,7 +138,7 @@ def _learn(
     )  # fmt: skip
 
 
-def _learned_before(extra: Mapping[str, object]) -> dict[str, str]:
+def learned_before(extra: Mapping[str, object]) -> dict[str, str]:
     """sha256 -> name of the tables that were learned."""
     tables = extra.get("tables")
     return {str(k): str(v) for k, v in tables.items()} if isinstance(tables, dict) else {}
@@ -153,14 +152,6 @@ def _source_text(names: Sequence[str]) -> str:
     """
     shown = ", ".join(names[:2])
     return shown if len(names) <= 2 else f"{shown} and {len(names) - 2} more"
-
-
-def _digest(table: Path) -> str:
-    digest = hashlib.sha256()
-    with table.open("rb") as opened:
-        while block := opened.read(_BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _scaled(progress: Progress | None, number: int, tables: int, counts: _Counts) -> Progress:

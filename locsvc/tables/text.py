@@ -81,6 +81,7 @@ class Lines(Source):
         self._bytes = cast("IO[bytes]", gzip.GzipFile(fileobj=self._raw)) if packed else self._raw
         self._buffer = self._read(BLOCK).removeprefix(BOM)
         if not self._buffer.strip():
+            self.close()
             raise BadData(f"{self._name} is empty")
 
     def _peek(self, count: int) -> bytes:

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import locsvc
 from locsvc import errors
 from locsvc.cli import main
-from locsvc.cli.manners import Command, Group, exit_code
+from locsvc.cli.manners import Command, Group, ended_in_order, exit_code
 
 HEAVY = ("google", "grpc", "h3", "numpy", "rich", "shapely", "sqlalchemy", "structlog")
 PROGRAM = [sys.executable, "-m", "locsvc"]
@@ -166,6 +166,32 @@ def test_ctrl_c_ends_with_130_or_after_draining_with_0(args: list[str]) -> None:
         _, said = process.communicate(timeout=30)
     assert process.returncode == (0 if args[0] == "serve" else errors.EXIT_INTERRUPTED)
     assert "Traceback" not in said
+
+
+class Deaf:
+    """Python ignores what its finaliser raises."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), self.number)
+        # The handler runs here.
+        time.sleep(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_comes_in_a_finaliser_is_not_lost(number: int) -> None:
+    def work() -> None:
+        deaf = [Deaf(number)]
+        with ended_in_order():
+            deaf.clear()
+            time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt) as ended:
+        work()
+    assert exit_code(ended.value, debug=False) == 128 + number
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def _wait_until_it_reads(pid: int) -> None:

@@ -97,8 +97,12 @@ def until(happened: Callable[[], object]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_interrupted_it_leaves_nothing_of_the_tables_behind(workers: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("workers", "number", "code"), [("1", signal.SIGINT, 130), ("2", signal.SIGINT, 130), ("2", signal.SIGTERM, 143)]
+)
+def test_interrupted_it_leaves_nothing_of_the_tables_behind(
+    workers: str, number: int, code: int, tmp_path: Path
+) -> None:
     """What folds are learned from are places of callers: they do not stay among the temporary files."""
     kept = tmp_path / "kept"
     kept.mkdir()
@@ -109,10 +113,10 @@ def test_interrupted_it_leaves_nothing_of_the_tables_behind(workers: str, tmp_pa
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, "TMPDIR": str(kept)},
     ) as process:  # fmt: skip
-        assert until(lambda: list(kept.rglob("inner-*.parquet")))
+        assert until(lambda: list(kept.rglob("part-*.parquet")))
         # As a terminal does: to all processes of the group.
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code, said
     assert "Traceback" not in said
     assert not list(kept.glob("locsvc-*"))

@@ -11,9 +11,10 @@ import pytest
 
 from locsvc.errors import BadData
 from locsvc.evaluate.folds import Folding, fold_numbers, resolver_of_fold
+from locsvc.evaluate.judge import Terms
 from locsvc.evaluate.run import Options, evaluate
 from locsvc.evaluate.words import remarks
-from locsvc.learning.calibrate.calibrate import FITTED, TOO_LITTLE
+from locsvc.learning.calibrate.calibrate import FEW_DAYS, FITTED, TOO_LITTLE
 from locsvc.learning.learn import Options as LearnOptions
 from locsvc.learning.learn import learn
 from locsvc.reference.cells import import_cells
@@ -159,3 +160,48 @@ def test_a_fold_is_calibrated_on_all_others_together(tmp_path: Path) -> None:
     told = evaluate([few], None, Options(folding=Folding("day", 3, calibrate=True))).numbers
     assert told["folds"]["calibrated"]["device.gnss"] == {TOO_LITTLE: 3}
     assert "calibrated: nothing in any fold" in remarks(told)
+
+
+def walk(phones: int, rows: int) -> pa.Table:
+    """One walk with some phones, each a session, whose fixes are five times as far off as they claim."""
+    table = wrong_fixes(phones * rows // 3, 1)
+    session = [f"phone {k % phones}" for k in range(len(table))]
+    t = START_S - START_S % DAY_S + np.arange(len(table)) * 10
+    return table.set_column(0, "session", pa.array(session)).set_column(1, "t", pa.array(t))
+
+
+def verdict(table: pa.Table, path: Path, folding: Folding, terms: Terms | None = None) -> dict[str, int]:
+    """What became of the fixes' group in how many folds."""
+    told = evaluate([write(table, path)], None, Options(folding=folding, terms=terms or Terms())).numbers
+    found: dict[str, int] = told["folds"]["calibrated"]["device.gnss"]
+    return found
+
+
+def test_a_session_in_one_stretch_of_time_counts(tmp_path: Path) -> None:
+    """Three phones in the five stretches that are left are fifteen of them: enough for fifteen, too few for sixteen."""
+    table, path = walk(3, 60), tmp_path / "t.parquet"
+    assert verdict(table, path, Folding("time", 6, calibrate=True, least_sessions=15)) == {FITTED: 6}
+    assert verdict(table, path, Folding("time", 6, calibrate=True, least_sessions=16)) == {TOO_LITTLE: 6}
+    # Stretches are left out together, and of two no spread is known.
+    assert verdict(table, path, Folding("time", 3, calibrate=True, least_sessions=3)) == {FEW_DAYS: 3}
+
+
+def test_a_session_with_one_value_of_the_column_counts(tmp_path: Path) -> None:
+    table, path = walk(3, 60), tmp_path / "t.parquet"
+    table = table.append_column("street", pa.array([f"street {k // 3 % 4}" for k in range(len(table))]))
+    assert verdict(table, path, Folding("street", 4, calibrate=True, least_sessions=9)) == {FITTED: 4}
+    assert verdict(table, path, Folding("street", 4, calibrate=True, least_sessions=10)) == {TOO_LITTLE: 4}
+
+
+def test_sessions_that_calibrating_needs_can_be_told(tmp_path: Path) -> None:
+    table, path = wrong_fixes(9, 9), tmp_path / "few.parquet"
+    assert verdict(table, path, Folding("day", 3, calibrate=True, least_sessions=6)) == {FITTED: 3}
+    assert verdict(table, path, Folding("day", 3, calibrate=True, least_sessions=7)) == {TOO_LITTLE: 3}
+
+
+def test_sessions_are_those_of_the_column_that_is_asked_for(tmp_path: Path) -> None:
+    table, path = wrong_fixes(9, 9), tmp_path / "few.parquet"
+    table = table.append_column("driver", pa.array([f"driver {k % 2}" for k in range(len(table))]))
+    folding = Folding("day", 3, calibrate=True, least_sessions=3)
+    assert verdict(table, path, folding) == {FITTED: 3}
+    assert verdict(table, path, folding, Terms(session="driver")) == {TOO_LITTLE: 3}

@@ -331,12 +331,9 @@ def test_a_calibration_in_force_stays_where_nothing_is_new(
 def test_what_the_coverage_has_seen_is_told_as_kept(tmp_path: Path) -> None:
     file = written_to(tmp_path / "drives.parquet", drives(300, np.random.default_rng(1)))
     learn([file], tmp_path / "data")
-    told = CliRunner().invoke(
-        main, ["calibrate", str(file), "--data", str(tmp_path / "data"), "--only", "coverage_cell"]
-    )
-    assert told.exit_code == 0
-    assert told.stdout == ""
-    assert f"{SEEN}: coverage_cell, coverage_cell.site" in " ".join(told.stderr.split())
+    found = fitted(file, "coverage_cell", Reference.open(tmp_path / "data"), seen=True)
+    assert {r.verdict for r in found.results} == {SEEN}
+    assert found.changed == {}
 
 
 def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_read(tmp_path: Path, imported_town: Path) -> None:

@@ -163,7 +163,7 @@ def calibrate_apart(
     options = options or Options()
     values, _ = read_calibration(references[0].calibration_text)
     shipped, _ = read_calibration(None)
-    groups = _asked(groups_of(values), options.only)
+    groups = asked_groups(values, options.only)
     history = read_history(tables, options.mapping, options.input_format, truth_from_reports=options.truth_from_reports)
     clock = _Clock(options.budget_s, len(groups) * (options.folds + 1), progress)
     views: dict[Of, list[View]] = {}
@@ -195,14 +195,15 @@ def calibrate_apart(
     return Calibrated(values, changed, results, history, time.monotonic() - began_s)
 
 
-def _asked(groups: Sequence[Group], only: Sequence[str]) -> list[Group]:
-    """The groups whose names begin as was asked for.
+def asked_groups(values: Mapping[str, Any], only: Sequence[str]) -> list[Group]:
+    """The groups of a calibration whose names begin as was asked for.
 
     Raises
     ------
     InvalidInput
         There is none for one of the beginnings.
     """
+    groups = groups_of(values)
     names = [g.name for g in groups]
     for asked in only:
         if not any(name.startswith(asked) for name in names):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from locsvc.resolver.slots import times_of
 from locsvc.resolver.table import FORM_NONE, EvidenceTable
 from locsvc.tables import columns
 from locsvc.tables.evidence import calls_of, table_of
-from locsvc.tables.form import CALL, CALL_JSON, COLUMNS, UNREAD
+from locsvc.tables.form import CALL, CALL_JSON, COLUMNS, ROW, UNREAD
 from locsvc.tables.grouping import Grouper
 from locsvc.tables.inputs import Source, open_source
 from locsvc.tables.rows import read_rows
@@ -35,6 +36,9 @@ MOST_OF_SESSION, MOST_CALLS = 200, 40_000
 _SAME_DEG, _EQUAL_DEG = 6e-6, 1e-7
 _DAY_S = 86_400.0
 _KEPT = frozenset({*COLUMNS, "session", "truth_accuracy_m", CALL})
+# Columns of tables that were cut to parts: what a row's session is called, as rows are numbered anew in each part; and
+# what it is left out with, if not with its day.
+SESSION, TOGETHER = "__session", "__together"
 
 
 @dataclass(slots=True)
@@ -57,8 +61,9 @@ class Chunk:
 class History:
     """What tables hold to be fitted to.
 
-    `sessions` are names in their order; `day` (sessions,) numbers their days, NaN where no time is known. `rows` were
-    read, `calls` are used; `rejected` tells reasons of the others, `same` how many reports were the truth itself.
+    `sessions` are names in their order; `day` (sessions,) numbers their days, NaN where no time is known, or what else
+    they are left out with. `rows` were read, `calls` are used; `rejected` tells reasons of the others, `same` how many
+    reports were the truth itself.
     """
 
     tables: list[str]
@@ -81,6 +86,7 @@ class _Part:
     truth: tuple[Floats, Floats, Floats]
     name: list[str]
     t: Floats
+    together: list[str] | None
     apart: int
 
 
@@ -100,10 +106,13 @@ def read_history(
     """
     history = History([table.name for own in tables for table in own], [], [], np.zeros(0))
     parts: list[_Part] = []
+    nth = itertools.count()
     for apart, own in enumerate(tables):
         for table in own:
             source = open_source(table, input_format, dict(mapping or {}))
-            parts += _parts(source, history, truth_from_reports, apart)
+            place = (next(nth), apart)
+            read = (_part(batch, history, place, from_reports=truth_from_reports) for batch in whole_calls(source))
+            parts += [part for part in read if part is not None]
     names = sorted({name for part in parts for name in part.name})
     if not names:
         why = "; ".join(f"{reason}: {count:,}" for reason, count in history.rejected.most_common())
@@ -111,7 +120,7 @@ def read_history(
     number = {name: i for i, name in enumerate(names)}
     session = np.concatenate([np.array([number[n] for n in part.name], np.int64) for part in parts])
     history.sessions, history.located = names, len(session)
-    history.day = _days(session, np.concatenate([part.t for part in parts]), len(names))
+    history.day = _days(session, _left_out_with(parts), len(names))
     chosen, first = _thinned(session, len(names)), 0
     for part in parts:
         mine = chosen[first : first + len(part.name)]
@@ -123,16 +132,16 @@ def read_history(
     return history
 
 
-def _parts(source: Source, history: History, from_reports: bool, apart: int) -> list[_Part]:  # noqa: FBT001 - as it came
-    grouper, parts = Grouper(), []
+def whole_calls(source: Source) -> Iterator[pa.RecordBatch]:
+    """All rows of a table, in batches of whole calls."""
+    grouper = Grouper()
     for batch in source.batches():
-        parts += [_part(whole, history, apart, from_reports=from_reports) for whole in grouper.add(batch)]
-    parts += [_part(whole, history, apart, from_reports=from_reports) for whole in grouper.end()]
-    return [part for part in parts if part is not None]
+        yield from grouper.add(batch)
+    yield from grouper.end()
 
 
-def _part(batch: pa.RecordBatch, history: History, apart: int, *, from_reports: bool) -> _Part | None:
-    """The located calls of whole calls; None when there is none."""
+def _part(batch: pa.RecordBatch, history: History, place: tuple[int, int], *, from_reports: bool) -> _Part | None:
+    """The located calls of whole calls; None when there is none. `place`: numbers of their table and of its part."""
     history.rows += len(batch)
     if CALL_JSON in batch.schema.names:
         history.rejected["call as JSON, which has no truth"] += len(batch)
@@ -152,30 +161,65 @@ def _part(batch: pa.RecordBatch, history: History, apart: int, *, from_reports: 
     if not has.any():
         return None
     keep = has[call]
-    names = _session_names(batch, rows.t)
+    nth, apart = place
+    names = session_names(batch, rows.t, nth)
+    together = _column(batch, TOGETHER)
     at = last[has]
     kept = batch.select([n for n in batch.schema.names if n in _KEPT]).filter(pa.array(keep))
     renumbered = (np.cumsum(has) - 1)[call[keep]]
-    return _Part(kept, renumbered, _of(truths, at), [names[i] for i in at.tolist()], rows.t[at], apart)
+    with_others = None if together is None else [together[i] for i in at.tolist()]
+    return _Part(kept, renumbered, _of(truths, at), [names[i] for i in at.tolist()], rows.t[at], with_others, apart)
 
 
 def _of(truths: Truths, at: Ints) -> tuple[Floats, Floats, Floats]:
     return truths.latitude_deg[at], truths.longitude_deg[at], truths.accuracy_m[at]
 
 
-def _session_names(batch: pa.RecordBatch, t: Floats) -> list[str]:
-    """The session of each row: its column, else its day, else none but its own."""
-    days = [f"row {i}" if np.isnan(s) else f"day {int(s // _DAY_S)}" for i, s in enumerate(t.tolist())]
-    if "session" not in batch.schema.names:
-        return days
-    given = columns.texts(columns.plain(batch.column("session"))).to_pylist()
-    return [name or day for name, day in zip(given, days, strict=True)]
+def session_names(batch: pa.RecordBatch, t: Floats, table: int, column: str = "session") -> list[str]:
+    """The session of each row: as the table is cut, else its column, else its day, else none but its own.
+
+    Parameters
+    ----------
+    batch
+        Rows as the grouper gives them.
+    t
+        (n,) Unix seconds.
+    table
+        Number of their table: rows of another that say neither are others.
+    column
+        Where sessions are told.
+    """
+    cut = _column(batch, SESSION)
+    if cut is not None:
+        return cut
+    row = batch.column(ROW).to_pylist()
+    days = [
+        f"row {table}.{n}" if np.isnan(s) else f"day {int(s // _DAY_S)}" for n, s in zip(row, t.tolist(), strict=True)
+    ]
+    given = _column(batch, column)
+    return days if given is None else [name or day for name, day in zip(given, days, strict=True)]
 
 
-def _days(session: Ints, t: Floats, count: int) -> Floats:
-    """The day of each session's first time, (count,)."""
+def _column(batch: pa.RecordBatch, name: str) -> list[str] | None:
+    """A column as texts; None where there is none."""
+    if name not in batch.schema.names:
+        return None
+    told: list[str] = columns.texts(columns.plain(batch.column(name))).to_pylist()
+    return told
+
+
+def _left_out_with(parts: Sequence[_Part]) -> Floats:
+    """The day of each row, or the number of what else it is left out with, (n,)."""
+    told = [name for part in parts for name in part.together or []]
+    if told:
+        return np.unique(np.array(told), return_inverse=True)[1].astype(np.float64)
+    return np.concatenate([part.t for part in parts]) // _DAY_S
+
+
+def _days(session: Ints, day_of_row: Floats, count: int) -> Floats:
+    """The first day of each session, (count,)."""
     day = np.full(count, np.inf)
-    np.fmin.at(day, session, t // _DAY_S)
+    np.fmin.at(day, session, day_of_row)
     return np.where(np.isinf(day), np.nan, day)
 
 

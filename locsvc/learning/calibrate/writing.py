@@ -21,7 +21,9 @@ _HEAD = """\
 """
 
 
-def written(calibrated: Calibrated, former: str | None, at: dt.datetime) -> str:
+def written(
+    calibrated: Calibrated, former: str | None, at: dt.datetime, learned_anew: Mapping[str, Any] | None = None
+) -> str:
     """The text of calibration.toml.
 
     Parameters
@@ -32,6 +34,8 @@ def written(calibrated: Calibrated, former: str | None, at: dt.datetime) -> str:
         The file that was in force; its own numbers stay where nothing new was fitted.
     at
         When it was fitted.
+    learned_anew
+        How tables were scored that the coverage had been learned from.
     """
     own = {} if former is None else tomllib.loads(former)
     own.pop(FIT, None)
@@ -53,6 +57,7 @@ def written(calibrated: Calibrated, former: str | None, at: dt.datetime) -> str:
         "located_calls": history.located,
         "used_calls": history.calls,
         "sessions": len(history.sessions),
+        **({} if learned_anew is None else {"learned_anew": learned_anew}),
         "groups": [_group(result) for result in calibrated.results],
     }
     return _HEAD + "\n" + "\n".join(_lines({**own, FIT: fit}, "")) + "\n"
