@@ -179,7 +179,7 @@ def verdict(table: pa.Table, path: Path, folding: Folding, terms: Terms | None =
 
 def test_a_session_in_one_stretch_of_time_counts(tmp_path: Path) -> None:
     """Three phones in the five stretches that are left are fifteen of them: enough for fifteen, too few for sixteen."""
-    table, path = walk(3, 60), tmp_path / "t.parquet"
+    table, path = walk(3, 24), tmp_path / "t.parquet"
     assert verdict(table, path, Folding("time", 6, calibrate=True, least_sessions=15)) == {FITTED: 6}
     assert verdict(table, path, Folding("time", 6, calibrate=True, least_sessions=16)) == {TOO_LITTLE: 6}
     # Stretches are left out together, and of two no spread is known.
@@ -187,7 +187,7 @@ def test_a_session_in_one_stretch_of_time_counts(tmp_path: Path) -> None:
 
 
 def test_a_session_with_one_value_of_the_column_counts(tmp_path: Path) -> None:
-    table, path = walk(3, 60), tmp_path / "t.parquet"
+    table, path = walk(3, 24), tmp_path / "t.parquet"
     table = table.append_column("street", pa.array([f"street {k // 3 % 4}" for k in range(len(table))]))
     assert verdict(table, path, Folding("street", 4, calibrate=True, least_sessions=9)) == {FITTED: 4}
     assert verdict(table, path, Folding("street", 4, calibrate=True, least_sessions=10)) == {TOO_LITTLE: 4}
