@@ -72,6 +72,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter an option
     """
     try:
         from locsvc.learning.calibrate.anew import calibrate as fit
+        from locsvc.learning.calibrate.anew import days_in_common
         from locsvc.learning.calibrate.calibrate import Options
         from locsvc.learning.calibrate.writing import check_place, put, written
     except ModuleNotFoundError as error:
@@ -90,6 +91,8 @@ def calibrate(  # noqa: PLR0913, PLR0917 - one parameter an option
             calibrated, anew = fit(tables, data, reference, options, _progress(), _begin)
     finally:
         output.end_progress()
+    if anew is None:
+        _warn_of_days(days_in_common(calibrated.history, reference))
     at = dt.datetime.now(dt.UTC)
     # A file that is in force, and what it was fitted on, stays where nothing is new; one that was asked for is written.
     new = bool(calibrated.changed or out)
@@ -127,6 +130,15 @@ def _begin(anew: Anew) -> None:
         shown = ", ".join(output.plain(name) for name in anew.absent[:3])
         more = f" and {len(anew.absent) - 3} more" if len(anew.absent) > 3 else ""
         output.talk(f"  it was learned from {shown}{more} too: not given, they teach nothing here, so give all")
+
+
+def _warn_of_days(days: int) -> None:
+    """What is said of days that the coverage was learned from, too: the same rows are not known in another file."""
+    if days:
+        output.talk(
+            f"{days:,} of the days are of the time that the coverage was learned from, by other files: if these rows"
+            " were in those, numbers about cells look surer than they are; give those very files, or newer history"
+        )
 
 
 def _told_of(anew: Anew | None) -> dict[str, object] | None:

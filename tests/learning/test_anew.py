@@ -178,6 +178,17 @@ def test_tables_that_nothing_was_learned_from_are_scored_as_before(tmp_path: Pat
     assert found.history.tables == ["new.parquet"]
 
 
+def test_days_that_other_files_taught_are_told(tmp_path: Path) -> None:
+    """The same rows in another file are not known again."""
+    table = street(8)
+    data_of(tmp_path, {"a": table})
+    later = table.set_column(1, "t", pc.add(table["t"], 100 * DAY_S))
+    asked = ("--data", tmp_path / "data", "--only", "coverage_cell")
+    same = run("calibrate", written_to(tmp_path / "b.parquet", table.slice(1)), *asked)
+    assert same.stderr.startswith("8 of the days are of the time that the coverage was learned from")
+    assert "of the time" not in run("calibrate", written_to(tmp_path / "c.parquet", later), *asked).stderr
+
+
 def test_coverage_is_learned_on_the_terms_in_force(tmp_path: Path, watched: Watched) -> None:
     calibrated(tmp_path, data_of(tmp_path, {"a": street(8)}, LearnOptions(resolution=12, half_life_days=90)))
     stores = [reference.coverage for reference in watched.references]

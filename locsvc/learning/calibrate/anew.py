@@ -19,7 +19,7 @@ from locsvc.errors import BadData
 from locsvc.learning.aside import folder_aside
 from locsvc.learning.calibrate.calibrate import Calibrated, Options, Progress, asked_groups
 from locsvc.learning.calibrate.calibrate import calibrate as calibrate_plainly
-from locsvc.learning.calibrate.history import session_names, whole_calls
+from locsvc.learning.calibrate.history import History, session_names, whole_calls
 from locsvc.learning.calibrate.parts import MOST_PARTS, Cut, Told, deal, fit_apart
 from locsvc.learning.learn import CALLS, learned_before
 from locsvc.learning.learn import Options as LearnOptions
@@ -115,6 +115,15 @@ def calibrate(
             )
         found.history.tables[:] = [table.name for table in tables]
         return found, told
+
+
+def days_in_common(history: History, reference: Reference) -> int:
+    """How many days of a history are of the time that the coverage was learned from."""
+    coverage = reference.coverage
+    if coverage is None or coverage.since_s is None or coverage.until_s is None:
+        return 0
+    first, last = (s // _DAY_S for s in (coverage.since_s, coverage.until_s))
+    return len({day for day in history.day.tolist() if first <= day <= last})
 
 
 @contextlib.contextmanager
