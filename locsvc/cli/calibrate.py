@@ -125,6 +125,7 @@ def _begin(anew: Anew) -> None:
     if anew.parts == 1:
         how = f"one {anew.unit}, which is scored by what is known without it"
     room = f"up to {anew.most_bytes / 1e6:,.0f} MB in {anew.folder} meanwhile"
+    output.end_progress()
     output.talk(f"the coverage was learned from {seen}: {how} ({room})")
     if anew.absent:
         shown = ", ".join(output.plain(name) for name in anew.absent[:3])

@@ -28,7 +28,7 @@ from locsvc.learning.aside import folder_aside
 from locsvc.learning.calibrate import parts
 from locsvc.learning.calibrate.anew import Anew, calibrate
 from locsvc.learning.calibrate.calibrate import NO_TIME, NONE, Calibrated, Options, calibrate_apart
-from locsvc.learning.calibrate.parts import deal
+from locsvc.learning.calibrate.parts import Cut, Told, deal, taught_by
 from locsvc.learning.learn import Options as LearnOptions
 from locsvc.learning.learn import learn
 from locsvc.model import Radio
@@ -267,6 +267,17 @@ def test_equal_labels_are_dealt_together_and_evenly() -> None:
     assert all(len(set(part[labels == k].tolist())) == 1 for k in range(40))
     assert np.ptp(np.bincount(part)) <= 2
     assert (deal(np.arange(40), 4, np.arange(1, 41))[labels] == part).all()
+
+
+def test_tables_with_the_same_rows_in_a_part_all_teach(tmp_path: Path) -> None:
+    """Files of one content are refused where they are given, and these are not given."""
+    table = street(2)
+    with Cut(tmp_path / "cut") as cut:
+        for nth in (0, 1):
+            cut.add(nth, table, Told(np.zeros(len(table), np.int64), ["one"] * len(table)))
+    taught = taught_by(cut.teaching(), Reference.empty(), tmp_path / "taught", LearnOptions())
+    assert taught.coverage is not None
+    assert taught.coverage.reports == 2 * len(table)
 
 
 def until(happened: Callable[[], object]) -> bool:

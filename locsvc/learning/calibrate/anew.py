@@ -105,11 +105,11 @@ def calibrate(
     with folder_aside("locsvc-calibrate-") as folder:
         given = [_kept(table, folder, options.input_format) for table in tables]
         digests = ["" if str(table) == STANDARD else digest_of(table) for table in given]
-        task = _Task(tables, given, [d in known for d in digests], former, folder, options)
+        task = _Task(tables, given, [d in known for d in digests], former, folder, options, progress)
         absent = [name for digest, name in known.items() if digest not in digests]
         with _named(tables, given):
             found, told = (
-                task.done(reference, absent, progress, begin)
+                task.done(reference, absent, begin)
                 if any(task.seen)
                 else (calibrate_plainly(given, reference, options, progress), None)
             )
@@ -180,10 +180,9 @@ class _Task:
     former: Entry
     folder: Path
     options: Options
+    progress: Progress | None
 
-    def done(
-        self, reference: Reference, absent: list[str], progress: Progress | None, begin: Callable[[Anew], None]
-    ) -> tuple[Calibrated, Anew]:
+    def done(self, reference: Reference, absent: list[str], begin: Callable[[Anew], None]) -> tuple[Calibrated, Anew]:
         """The calibration, and how tables were scored."""
         began_s = time.monotonic()
         sessions, calls = _Sessions(), Counter[str]()
@@ -194,29 +193,40 @@ class _Task:
         told = Anew(names, parts, units, unit, absent, self._most_bytes(parts), self.folder.parent)
         begin(told)
         # Sessions that nothing was learned from are a part of their own.
-        part = np.where(part < 0, parts, part)
-        with Cut(self.folder / "cut") as cut:
-            for nth, (seen, of_batches) in enumerate(zip(self.seen, numbers, strict=True)):
-                for batch, number in zip(filter(_is_rows, self._batches(nth)), of_batches, strict=True):
-                    cut.add(nth, pa.Table.from_batches([batch]), _told(sessions, part, number), teaches=seen)
+        cut = self._cut(sessions, np.where(part < 0, parts, part), numbers)
         spent_s = time.monotonic() - began_s
         budget_s = None if self.options.budget_s is None else max(self.options.budget_s - spent_s, 0.0)
         options = replace(self.options, budget_s=budget_s)
         learning = self._learning()
-        found = fit_apart(cut, reference, self.folder, options, progress, learning=learning, as_it_is=parts)
+        found = fit_apart(cut, reference, self.folder, options, self.progress, learning=learning, as_it_is=parts)
         found.history.rows += calls.total()
         found.history.rejected += calls
         return replace(found, seconds=time.monotonic() - began_s), told
 
-    def _batches(self, nth: int) -> Iterator[pa.RecordBatch]:
-        """Whole calls of a table."""
-        source = open_source(self.given[nth], self.options.input_format, self.options.mapping)
+    def _cut(self, sessions: _Sessions, part: Ints, numbers: Sequence[Sequence[Ints]]) -> Cut:
+        """The tables by the parts (sessions,) of their sessions; `numbers` are the rows', batch by batch."""
+        with Cut(self.folder / "cut") as cut:
+            for nth, (seen, of_batches) in enumerate(zip(self.seen, numbers, strict=True)):
+                batches = filter(_is_rows, self._batches(nth, "dealing to parts"))
+                for batch, number in zip(batches, of_batches, strict=True):
+                    told = Told(part[number], [sessions.names[k] for k in number.tolist()])
+                    cut.add(nth, pa.Table.from_batches([batch]), told, teaches=seen)
+        return cut
+
+    def _batches(self, nth: int, what: str) -> Iterator[pa.RecordBatch]:
+        """Whole calls of a table; `what` is told of it meanwhile."""
+        source, rows = open_source(self.given[nth], self.options.input_format, self.options.mapping), 0
         with contextlib.closing(source):
-            yield from (batch for batch in whole_calls(source) if len(batch))
+            for batch in whole_calls(source):
+                rows += len(batch)
+                if self.progress is not None:
+                    self.progress(what, (nth + (source.share_read(rows) or 0.0)) / len(self.given))
+                if len(batch):
+                    yield batch
 
     def _numbered(self, nth: int, sessions: _Sessions, calls: Counter[str]) -> Iterator[Ints]:
         """The session of each row, (n,), batch by batch: rows of a call are of the session of its last."""
-        for batch in self._batches(nth):
+        for batch in self._batches(nth, "reading sessions"):
             if not _is_rows(batch):
                 calls[CALLS] += len(batch)
             else:
@@ -262,10 +272,6 @@ def _dealt(sessions: _Sessions, *, by_day: bool) -> tuple[Ints, int, str]:
 def _is_rows(batch: pa.RecordBatch) -> bool:
     """Whether it has rows of the table form, which may have a truth, and not calls as JSON."""
     return CALL_JSON not in batch.schema.names
-
-
-def _told(sessions: _Sessions, part: Ints, number: Ints) -> Told:
-    return Told(part[number], [sessions.names[k] for k in number.tolist()])
 
 
 def _kept(table: Path, folder: Path, input_format: str | None) -> Path:
