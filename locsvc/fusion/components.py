@@ -46,6 +46,8 @@ _F = np.float32
 _ONE, _STEEP = _F(1), _F(80)
 # Bits of an H3 cell below its resolution: base cell and digits, three bits each; digits that are not used are 7.
 _DIGITS = (1 << 52) - 1
+# Unsigned, so that no index is asked whether it counts from the end.
+_ONE_ROW = np.uint64(1)
 # A cell's part of an ancestor so many levels above it.
 _PART = 7.0 ** -np.arange(16.0)
 
@@ -234,7 +236,7 @@ def add_histogram(
     What it adds to cells that are no part of one bin goes to `uneven` as well. In the order of their digits a cell's
     descendants stand together: what a cell holds is the difference of two sums.
     """
-    first, count, weight = int(row[FIRST_ROW]), int(row[ROWS]), row[WEIGHT]
+    first, count, weight = np.uint64(np.int64(row[FIRST_ROW])), np.uint64(np.int64(row[ROWS])), row[WEIGHT]
     bins, held, end = tables.bin, tables.held, first + count
     next_start, after = np.int64(-1), first
     for j in range(n):
@@ -246,32 +248,33 @@ def add_histogram(
         after, next_start = _passed(bins, low, end, last), last + 1
         if low == end:
             continue
-        before = held[low - 1] if low > first else 0.0
+        before = held[low - _ONE_ROW] if low > first else 0.0
         levels = resolution - ((bins[low] >> 52) & 15)
         shift = 3 * (15 - resolution + levels)
         if levels >= 0 and (bins[low] & _DIGITS) >> shift == last >> shift:
             value[j] += _F(weight * ((held[low] - before) * _PART[levels]) / area_m2[j])
         elif after > low:
-            added = _F(weight * (held[after - 1] - before) / area_m2[j])
+            added = _F(weight * (held[after - _ONE_ROW] - before) / area_m2[j])
             value[j] += added
             uneven[j] += added
 
 
 @inlined
-def _first_from(bins: Ints, first: int, count: int, digits: np.int64) -> int:
+def _first_from(bins: Ints, first: np.uint64, count: np.uint64, digits: np.int64) -> np.uint64:
     """The first of `count` bins from `first` on whose digits are not below; without branches to guess wrong."""
-    while count > 0:
-        half = (count + 1) >> 1
-        first += half if (bins[first + half - 1] & _DIGITS) < digits else 0
+    while count > np.uint64(0):
+        half = (count + _ONE_ROW) >> _ONE_ROW
+        # A product: of a choice the compiler would make a branch.
+        first += half * np.uint64((bins[first + half - _ONE_ROW] & _DIGITS) < digits)
         count -= half
     return first
 
 
 @inlined
-def _passed(bins: Ints, first: int, end: int, last: np.int64) -> int:
+def _passed(bins: Ints, first: np.uint64, end: np.uint64, last: np.int64) -> np.uint64:
     """The first of the bins from `first` to `end` whose digits are beyond `last`; mostly it is near."""
-    step = 1
-    while first + step <= end and (bins[first + step - 1] & _DIGITS) <= last:
+    step = _ONE_ROW
+    while first + step <= end and (bins[first + step - _ONE_ROW] & _DIGITS) <= last:
         first += step
-        step *= 2
-    return _first_from(bins, first, min(step - 1, end - first), last + 1)
+        step += step
+    return _first_from(bins, first, min(step - _ONE_ROW, end - first), last + 1)

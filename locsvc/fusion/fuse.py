@@ -131,7 +131,7 @@ def _fuse(
     numbers, region, count = np.empty((9, calls)), np.zeros(calls, np.int64), np.ones(calls, np.int64)
     of_leaf = np.empty(used, np.int64)
     of_leaves = starts, leaves.mass, leaves.area_m2, leaves.vectors
-    every = LeavesOfCalls(d.anchor, *of_leaves, wanted[:answered], circle[:answered])
+    every = lent(LeavesOfCalls(d.anchor, *of_leaves, wanted[:answered], circle[:answered]))
     answer_calls(every, numbers, region, of_leaf, count)
     mode_starts = np.zeros(calls + 1, np.int64)
     for call in range(calls):

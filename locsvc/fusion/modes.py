@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
+    Bytes = npt.NDArray[np.uint8]
+    Cells = npt.NDArray[np.uint64]
 
 # Area of a set over the area of the full ellipse with its inertia (by mass): above 1 for anything with a middle that
 # is heavier than its rim, near 0 for separate places. A band around a mast gives 0.5 and is looked at.
@@ -30,6 +32,8 @@ VALLEY = 8.0
 # Lighter modes are not worth a line on a call taker's screen.
 LEAST_MASS = 0.01
 MOST_CELLS = 1200
+# Leaves that are compared at once.
+_WHOLE = 64
 
 
 @compiled
@@ -60,6 +64,21 @@ def _peak_of(root: Ints, cell: int) -> int:
     return cell
 
 
+@inlined
+def _put_hits(touches: Bytes, eight: Cells, blocks: int, block: Cells, hit: Cells) -> int:
+    """Writes the numbers of the leaves that touch, `touches` by leaf and `eight` of them in a word; how many."""
+    taken = hits = 0
+    for b in range(blocks):
+        block[taken] = b
+        taken += eight[b] != np.uint64(0)
+    for k in range(taken):
+        first = block[k] << np.uint64(3)
+        for i in range(8):
+            hit[hits] = first + np.uint64(i)
+            hits += touches[first + np.uint64(i)]
+    return hits
+
+
 @compiled
 def _peaks(mass: Floats, area_m2: Floats, east_m: Floats, north_m: Floats, count: int) -> Ints:
     """The densest leaf of the peak that each of the first `count` leaves belongs to, (count,).
@@ -69,27 +88,30 @@ def _peaks(mass: Floats, area_m2: Floats, east_m: Floats, north_m: Floats, count
     that lies between two places must not make them one.
     """
     root, near = np.arange(count), np.empty(count, np.int64)
-    # In single precision, twice as many at a time: neighbours are a third nearer than what just does not touch.
+    # In single precision, many at a time: neighbours are a third nearer than what just does not touch.
     reach = (np.sqrt(area_m2[:count] / math.pi) * TOUCH).astype(np.float32)
-    east, north = east_m[:count].astype(np.float32), north_m[:count].astype(np.float32)
-    # Whether each leaf so far touches the one in hand: a loop without branches, whose result is read eight at a time.
-    touches = np.zeros((count + 7) // 8 * 8, np.uint8)
-    eight = touches.view(np.uint64)
+    # Leaves flooded so far, in whole vectors; what is not yet is far away.
+    whole = (count + (_WHOLE - 1)) // _WHOLE * _WHOLE
+    east, north = np.full(whole, np.float32(np.inf)), np.full(whole, np.float32(np.inf))
+    wide, touches = np.zeros(whole, np.float32), np.zeros(whole, np.uint8)
+    eight, block, hit = touches.view(np.uint64), np.empty(whole // 8, np.uint64), np.empty(whole + 1, np.uint64)
     for cell in range(1, count):
-        here_e, here_n, own = east[cell], north[cell], reach[cell]
-        for other in range(cell):
-            de, dn, both = here_e - east[other], here_n - north[other], own + reach[other]
+        east[cell - 1], north[cell - 1], wide[cell - 1] = east_m[cell - 1], north_m[cell - 1], reach[cell - 1]
+        here_e, here_n, own = np.float32(east_m[cell]), np.float32(north_m[cell]), reach[cell]
+        # Whether each of them touches the one in hand, and which do: loops without branches.
+        for other in range((cell + (_WHOLE - 1)) // _WHOLE * _WHOLE):
+            de, dn, both = here_e - east[other], here_n - north[other], own + wide[other]
             touches[other] = de * de + dn * dn <= both * both
+        hits = _put_hits(touches, eight, (cell + 7) // 8, block, hit)
         highest, found = -1, 0
-        for block in range((cell + 7) // 8):
-            if eight[block] == 0:
-                continue
-            for other in range(8 * block, min(8 * block + 8, cell)):
-                if touches[other]:
-                    # Peaks are named by their densest leaf, so the least number is the highest.
-                    near[found] = _peak_of(root, other)
-                    highest = near[found] if highest < 0 else min(highest, near[found])
-                    found += 1
+        for k in range(hits):
+            peak = root[hit[k]]
+            peak = peak if root[peak] == peak else _peak_of(root, peak)
+            # Peaks are named by their densest leaf, so the least number is the highest.
+            if found == 0 or near[found - 1] != peak:
+                near[found] = peak
+                highest = peak if highest < 0 else min(highest, peak)
+                found += 1
         ground = mass[cell] / area_m2[cell]
         for k in range(found):
             lower = _peak_of(root, near[k])

@@ -13,7 +13,7 @@ from locsvc.fusion.evaluation import axes_at
 from locsvc.fusion.lattice import FINEST
 from locsvc.fusion.leaves import Leaves
 from locsvc.fusion.modes import put_modes
-from locsvc.fusion.sorting import sort_keys
+from locsvc.fusion.sorting import sort_digits, sort_keys
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -31,6 +31,11 @@ MEDIAN_STEPS = 6
 LANES = 4
 # Mass that sums of rounded shares may miss the asked confidence by.
 _ROUNDING = 1e-9
+# Children of a cell that is no pentagon, which are never seven.
+_SIBLINGS = 7
+# Where a cell's resolution stands, and the bits below: base cell and digits.
+_RESOLUTION, _FOUR = np.uint64(52), np.uint64(4)
+_LAST_FOUR, _DIGITS = np.uint64(15), np.uint64((1 << 52) - 1)
 # Columns of a call's numbers.
 LAT, LNG, RADIUS, MAJOR, MINOR, ORIENTATION, MASS, AREA, REACH = range(9)
 
@@ -338,30 +343,41 @@ def _put_ellipse(c: _Call, region: int, of_leaf: Ints, out: Floats) -> None:
 @compiled
 def list_modes(c: LeavesOfCalls, of_leaf: Ints, mode_starts: Ints, out: Floats) -> None:
     """Fills latitude, longitude, mass and radius (4, modes) of all modes but the dominant ones."""
+    most = 0
     for call in range(len(c.confidence)):
-        a, b = c.starts[call], c.starts[call + 1]
-        anchor = c.anchor[call]
-        for number in range(1, mode_starts[call + 1] - mode_starts[call] + 1):
-            rows = a + np.flatnonzero(of_leaf[a:b] == number)
-            east, north, key = np.empty(len(rows)), np.empty(len(rows)), np.empty(len(rows), np.uint64)
-            whole = c.mass[rows].sum()
-            one = _Call(
-                anchor, c.mass[rows] / whole, c.area_m2[rows], c.vectors[rows], east, north, key, np.empty((5, 0))
-            )
-            x, y, z = anchor[0], anchor[1], anchor[2]
-            for i in range(len(rows)):
-                x += one.mass[i] * one.vectors[i, 0]
-                y += one.mass[i] * one.vectors[i, 1]
-                z += one.mass[i] * one.vectors[i, 2]
-            size = math.sqrt(x * x + y * y + z * z)
-            x, y, z = x / size, y / size, z / size
-            _measure_from(one, x, y, z, anchor)
-            at = mode_starts[call] + number - 1
-            out[0, at] = math.degrees(math.atan2(z, math.sqrt(x * x + y * y)))
-            out[1, at] = math.degrees(math.atan2(y, x))
-            out[2, at] = whole
+        if mode_starts[call + 1] > mode_starts[call]:
+            most = max(most, c.starts[call + 1] - c.starts[call])
+    number, vectors, key = np.empty((4, most)), np.empty((most, 3)), np.empty(most, np.uint64)
+    none = np.empty((5, 0))
+    for call in range(len(c.confidence)):
+        a, b, anchor = c.starts[call], c.starts[call + 1], c.anchor[call]
+        for at in range(mode_starts[call], mode_starts[call + 1]):
+            n, whole, mode = 0, 0.0, at - mode_starts[call] + 1
+            for i in range(a, b):
+                if of_leaf[i] == mode:
+                    number[0, n], number[1, n] = c.mass[i], c.area_m2[i]
+                    vectors[n, 0], vectors[n, 1], vectors[n, 2] = c.vectors[i, 0], c.vectors[i, 1], c.vectors[i, 2]
+                    whole += c.mass[i]
+                    n += 1
+            one = _Call(anchor, number[0, :n], number[1, :n], vectors[:n], number[2, :n], number[3, :n], key[:n], none)
+            out[0, at], out[1, at], out[2, at] = *_place_of_mode(one, whole), whole
             # A mode is not seen finer than its cells.
             out[3, at] = max(radius_holding(one, c.circle[call]), 0.5 * math.sqrt(one.area_m2.min() / math.pi))
+
+
+@inlined
+def _place_of_mode(c: _Call, whole: float) -> tuple[float, float]:
+    """Latitude and longitude of the mean of a mode, whose masses become parts of it; leaves are measured from there."""
+    x, y, z = c.anchor[0], c.anchor[1], c.anchor[2]
+    for i in range(len(c.mass)):
+        c.mass[i] /= whole
+        x += c.mass[i] * c.vectors[i, 0]
+        y += c.mass[i] * c.vectors[i, 1]
+        z += c.mass[i] * c.vectors[i, 2]
+    size = math.sqrt(x * x + y * y + z * z)
+    x, y, z = x / size, y / size, z / size
+    _measure_from(c, x, y, z, c.anchor)
+    return math.degrees(math.atan2(z, math.sqrt(x * x + y * y))), math.degrees(math.atan2(y, x))
 
 
 @dataclass(slots=True)
@@ -386,53 +402,67 @@ def compact(leaves: Leaves, region_leaves: Ints) -> CompactCells:
 @compiled
 def compact_calls(cell: Cells, starts: Ints, region: Ints, out: Cells, ends: Ints, finest: Ints) -> None:
     """Fills cells, where each call's end (calls + 1,), and their finest resolution (calls,) of all calls."""
-    used = 0
+    used, most = 0, 0
     for call in range(len(region)):
-        mine = cell[starts[call] : starts[call] + region[call]].copy()
-        finest[call], kept = _compact_call(mine)
-        sort_keys(mine, kept)
-        for i in range(kept):
-            out[used + i] = mine[i]
+        most = max(most, region[call])
+    key = np.empty(most, np.uint64)
+    for call in range(len(region)):
+        mine = cell[starts[call] : starts[call] + region[call]]
+        finest[call], kept = _compact_call(mine, key, out[used:])
         used += kept
         ends[call + 1] = used
 
 
 @compiled
-def _compact_call(cells: Cells) -> tuple[int, int]:
-    """Compacts cells in place, to the front; their finest resolution before, and how many are left."""
-    count = len(cells)
-    finest, coarsest = np.int64(0), np.int64(FINEST)
+def _compact_call(cells: Cells, key: Cells, out: Cells) -> tuple[int, int]:
+    """Writes cells compacted to `out`, ascending; their finest resolution before, and how many there are.
+
+    In the order of their digits siblings stand together, and what is below one of them stands in its place: as soon as
+    seven siblings have come they are their parent. `key` is room: digits, then four bits of resolution.
+    """
+    finest = np.uint64(0)
+    for i in range(len(cells)):
+        resolution = (cells[i] >> _RESOLUTION) & _LAST_FOUR
+        finest = max(finest, resolution)
+        key[i] = ((cells[i] & _DIGITS) << _FOUR) | resolution
+    lowest = 4 + 3 * (FINEST - np.int64(finest))
+    sort_digits(key, len(cells), lowest)  # type: ignore[arg-type]  # the same to the interpreter
+    count = 0
+    for i in range(len(cells)):
+        key[count] = key[i]
+        count += 1
+        while count >= _SIBLINGS and _are_siblings(key, count - _SIBLINGS):
+            count -= _SIBLINGS - 1
+            # The last digit of a parent is no digit, which is 7.
+            key[count - 1] = (key[count - 1] | (np.uint64(7) << _shift_of(key[count - 1]))) - np.uint64(1)
+    # Coarse cells come first: their resolution stands before their digits.
+    first = np.zeros(FINEST + 2, np.int64)
     for i in range(count):
-        resolution = np.int64((cells[i] >> np.uint64(52)) & np.uint64(15))
-        finest, coarsest = max(finest, resolution), min(coarsest, resolution)
-    level = finest
-    now, merged = np.empty(count, np.uint64), 1
-    while level > 0 and (level >= coarsest or merged):
-        # Cells of this level to `now`, the others stay in front.
-        rest = mine = 0
-        for i in range(count):
-            if np.int64((cells[i] >> np.uint64(52)) & np.uint64(15)) == level:
-                now[mine] = cells[i]
-                mine += 1
-            else:
-                cells[rest] = cells[i]
-                rest += 1
-        sort_keys(now, mine)
-        shift = np.uint64(3 * (FINEST - level))
-        digits = np.uint64(7) << shift
-        i = merged = 0
-        count = rest
-        while i < mine:
-            # Siblings are neighbours in the order; seven in a row with one parent are all of them.
-            if i + 6 < mine and (now[i] | digits) == (now[i + 6] | digits):
-                cells[count] = ((now[i] & np.uint64(0xFF0FFFFFFFFFFFFF)) | digits) | (
-                    np.uint64(level - 1) << np.uint64(52)
-                )
-                merged += 1
-                i += 7
-            else:
-                cells[count] = now[i]
-                i += 1
-            count += 1
-        level -= 1
-    return finest, count  # type: ignore[return-value]  # the same to the interpreter
+        first[np.int64(key[i] & _LAST_FOUR) + 1] += 1
+    for resolution in range(FINEST):
+        first[resolution + 1] += first[resolution]
+    for i in range(count):
+        resolution = np.int64(key[i] & _LAST_FOUR)
+        bits = (cells[0] & ~(_LAST_FOUR << _RESOLUTION | _DIGITS)) | ((key[i] & _LAST_FOUR) << _RESOLUTION)
+        out[first[resolution]] = bits | (key[i] >> _FOUR)
+        first[resolution] += 1
+    return np.int64(finest), count  # type: ignore[return-value]  # the same to the interpreter
+
+
+@inlined
+def _shift_of(key: np.uint64) -> np.uint64:
+    """How far the last digit of a cell stands from the end of its key."""
+    return _FOUR + np.uint64(3) * (np.uint64(FINEST) - (key & _LAST_FOUR))
+
+
+@inlined
+def _are_siblings(key: Cells, first: int) -> bool:
+    """Whether seven keys from the first on, in order, are all children of one cell."""
+    last = key[first + 6]
+    shift = _shift_of(last)
+    siblings = (last >> shift) & np.uint64(7) == np.uint64(6) and last & _LAST_FOUR != np.uint64(0)
+    if siblings:
+        parent = last ^ (np.uint64(6) << shift)
+        for digit in range(6):
+            siblings = siblings and key[first + digit] == parent | (np.uint64(digit) << shift)
+    return bool(siblings)

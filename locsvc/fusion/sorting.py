@@ -24,6 +24,7 @@ FEW = 12
 MOST_BUCKETS = 2048
 # A bucket with more keys than this is sorted by comparison after all.
 FULL = 24
+_BYTES, _LAST_BYTE = 256, np.uint64(255)
 
 
 @compiled
@@ -69,6 +70,42 @@ def sort_keys(key: Cells, count: int) -> None:
     for i in range(count):
         key[i] = spare[i]
     _insert(key, 0, count)
+
+
+@compiled
+def sort_digits(key: Cells, count: int, low: int) -> None:
+    """Sorts the first `count` keys by their bits from `low` on, ascending, in place; those below follow the keys.
+
+    For cells by their digits, which stand in clusters: by a byte at a time, as many as there are in which keys differ.
+
+    >>> keys = np.array([0x70A, 0x30B, 0x50C], np.uint64)
+    >>> sort_digits(keys, 3, 8)
+    >>> [hex(key) for key in keys.tolist()]
+    ['0x30b', '0x50c', '0x70a']
+    """
+    if count <= FEW:
+        _insert(key, 0, count)
+        return
+    differ = np.uint64(0)
+    for i in range(count):
+        differ |= key[i] ^ key[0]
+    spare, first = np.empty(count, np.uint64), np.empty(_BYTES + 1, np.int32)
+    shift = np.uint64(low)
+    while differ >> shift != np.uint64(0):
+        if (differ >> shift) & _LAST_BYTE == np.uint64(0):
+            shift += np.uint64(8)
+            continue
+        first[:] = 0
+        for i in range(count):
+            spare[i] = key[i]
+            first[((key[i] >> shift) & _LAST_BYTE) + np.uint64(1)] += 1
+        for b in range(1, _BYTES):
+            first[b] += first[b - 1]
+        for i in range(count):
+            b = (spare[i] >> shift) & _LAST_BYTE
+            key[first[b]] = spare[i]
+            first[b] += 1
+        shift += np.uint64(8)
 
 
 @compiled

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from locsvc import geo
-from locsvc.compiled import compiled, inlined
+from locsvc.compiled import compiled, inlined, lent
 from locsvc.fusion.cell_claims import Histograms
 from locsvc.fusion.lattice import EDGE_M
 from locsvc.model import CellFallback
@@ -236,6 +236,7 @@ def _fill(
     asked: _Asked, history: _History, terms: _Terms, said: _Said, bins: Ints, mass: Floats, begun: tuple[int, int]
 ) -> tuple[int, int]:
     """Writes what history says of claims, from where it was begun until there is no room; claims done and bins used."""
+    asked, history, said, bins, mass = lent(asked), lent(history), lent(said), lent(bins), lent(mass)
     done, used = begun
     most = 0
     for i in range(done, len(asked.cell)):

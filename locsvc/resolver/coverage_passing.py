@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from locsvc.compiled import compiled
+from locsvc.fusion.sorting import sort_keys
 from locsvc.reference.coverage.files import R_LEVEL
 
 if TYPE_CHECKING:
@@ -153,5 +154,5 @@ def best_of(room: Seen, key: Ints, seen: int, cells: int) -> int:
         if int(room.match[i] * scale) == least - 1 and n < MOST_COMPARED:
             key[n] = room.place[i]
             n += 1
-    key[:n] = np.sort(key[:n])
+    sort_keys(key.view(np.uint64), n)
     return n

@@ -13,7 +13,7 @@ import numpy as np
 
 from locsvc.compiled import compiled, inlined
 from locsvc.fusion.lattice import APERTURE, DIGIT_DEG, FINEST, ODD_TURN_DEG
-from locsvc.fusion.sorting import sort_keys
+from locsvc.fusion.sorting import sort_digits
 from locsvc.reference.coverage.tallies import REGION
 from locsvc.resolver.coverage_mass import BASE_SHIFT, DIGITS, PENTAGONS, RESOLUTION_SHIFT
 
@@ -131,7 +131,7 @@ def put_rings(key: Ints, count: Floats, share: float, cells: Ints, held: Floats)
     order = np.empty(m - n, np.uint64)
     for k in range(n, m):
         order[k - n] = np.uint64(((known[k] & DIGITS) >> _DIGIT_BITS << _NUMBER_BITS) | (k - n))
-    sort_keys(order, m - n)
+    sort_digits(order, m - n, _NUMBER_BITS)
     return _merge(n, order, known, given, cells, held)
 
 

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.compiled import compiled, inlined
+from locsvc.compiled import compiled, inlined, lent
 from locsvc.fusion.cell_claims import Histograms
 from locsvc.fusion.lattice import EDGE_M
 from locsvc.resolver.coverage_finding import FIRST, IDENTITY, NUMBER
+from locsvc.resolver.coverage_levels import Comparison
 from locsvc.resolver.coverage_mass import Fit, fit_of, put_masses
 from locsvc.resolver.coverage_passing import MOST_CELLS, MOST_COMPARED, Scan, Signatures, signatures_of
-from locsvc.resolver.coverage_signatures import Comparison, Room, compare, room
+from locsvc.resolver.coverage_signatures import Room, compare, room
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -184,6 +185,7 @@ def _room_of_thread() -> tuple[Room, Ints, Floats]:
 @compiled
 def _fill(asked: _Asked, terms: _Terms, work: Room, found: _Found, done: int, used: int) -> tuple[int, int]:
     """Writes what history says of scans, from `done` on until there is no room; scans done and bins used."""
+    asked, terms, work, found = lent(asked), lent(terms), lent(work), lent(found)
     identity, first = np.empty(MOST_CELLS, np.int64), np.empty(MOST_CELLS, np.int64)
     clusters, level = np.empty(MOST_CELLS, np.int64), np.empty(MOST_CELLS)
     for i in range(done, len(asked.age_s)):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.compiled import compiled, exp32, inlined, log32
+from locsvc.compiled import compiled, inlined, lent, log32
 from locsvc.reference.cells.keys import CELL_BITS
 from locsvc.reference.coverage.files import (
     H_LEVEL,
@@ -33,6 +33,21 @@ from locsvc.reference.coverage.files import (
     H_VISITS,
 )
 from locsvc.reference.coverage.identities import PCI_BITS, PHYSICAL_BIT
+from locsvc.resolver.coverage_levels import (
+    CELL_ROWS,
+    EXPLAINED,
+    FIT,
+    LOOKS,
+    OF_LOOKS,
+    OFF,
+    PLACES,
+    SPREAD,
+    UNDERFLOW,
+    Comparison,
+    Levels,
+    fit_levels,
+    room_for_levels,
+)
 from locsvc.resolver.coverage_passing import (
     MOST_CELLS,
     MOST_COMPARED,
@@ -51,44 +66,31 @@ if TYPE_CHECKING:
     Singles = npt.NDArray[np.float32]
     Ints = npt.NDArray[np.int64]
     Words = npt.NDArray[np.int32]
+    Bytes = npt.NDArray[np.uint8]
 
-# Levels that a phone tells lie within some 60 dB: the density of one that nothing is known of.
-_LEVEL_RANGE_DB = 60.0
 _LEAST = 1e-4
-# Products of densities and shares become logarithms before they are too small for a float.
-_UNDERFLOW = 1e-200
+# Slots for the cells of a scan, by the last bits of their numbers; what stands there for several of them.
+_SLOTS, _SEVERAL = 4096, 255
+# Rows of a channel that a place may have: some hundred at the most, in what was measured.
+_MOST_ROWS = 4096
+# Unsigned, so that no index is asked whether it counts from the end.
+_ONE = np.uint64(1)
 
-
-# Rows of the numbers of a scan's cells (first one and end) and of its channels (the same, and if they are physical).
-CELL, CELL_END, CHANNEL, CHANNEL_END, PHYSICAL = range(5)
-
-
-class Comparison(NamedTuple):
-    """Numbers of the comparison, see [coverage_scan] of the calibration."""
-
-    level_exponent: float
-    unheard_exponent: float
-    serving_exponent: float
-    visits_exponent: float
-    level_sd_db: float
-    level_freedom: float
-    offset_sd_db: float
-    mean_sd_db: float
-    pooled_looks: float
-    prior_looks: float
-    prior_share: float
-    most_share: float
-    stray_rate: float
-    usual_cells: float
-    cells_power: float
+# Rows of the numbers of a scan's channels: first cell and end, and if they are physical.
+CHANNEL, CHANNEL_END, PHYSICAL = range(3)
 
 
 class Room(NamedTuple):
     """Room to work in, for one scan after the other."""
 
     seen: Seen
-    number: Ints  # (5, MOST_CELLS): numbers of the scan's cells, and of those of their channels; rows CELL to PHYSICAL
-    heard: Floats  # (3, MOST_CELLS): what the place in hand knows of the cells it heard, see `_gather`
+    number: Ints  # (3, MOST_CELLS): numbers of the cells of the scan's channels; rows CHANNEL to PHYSICAL
+    slot: Bytes  # (_SLOTS,): number + 1 of the scan's cell whose numbers end so, _SEVERAL, 0 where there is none
+    own: Bytes  # (_MOST_ROWS,): what stands in the slot of each row of a channel at the place in hand
+    hit: Words  # (_MOST_ROWS,): those of its rows for which there is something
+    levels: Levels
+    told: Floats  # (MOST_COMPARED,): what unheard cells tell
+    served: Floats  # (MOST_COMPARED,): share of scans that the same cell served
     key: Ints  # (MOST_COMPARED,)
     value: Floats  # (MOST_COMPARED,)
     looked: Floats  # (MOST_COMPARED,)
@@ -99,8 +101,13 @@ def room() -> Room:
     """Room for the comparison of scans, one after the other."""
     return Room(
         room_to_pass(),
-        np.empty((5, MOST_CELLS), np.int64),
-        np.empty((3, MOST_CELLS)),
+        np.empty((3, MOST_CELLS), np.int64),
+        np.zeros(_SLOTS, np.uint8),
+        np.empty(_MOST_ROWS, np.uint8),
+        np.empty(_MOST_ROWS, np.int32),
+        room_for_levels(),
+        np.empty(MOST_COMPARED),
+        np.empty(MOST_COMPARED),
         np.empty(MOST_COMPARED, np.int64),
         np.empty(MOST_COMPARED),
         np.empty(MOST_COMPARED),
@@ -130,7 +137,7 @@ def _first_cell(cell_identity: Ints, identity: int) -> int:
 
 @compiled
 def _put_numbers(scan: Scan, cell_identity: Ints, number: Ints) -> int:
-    """Writes the cell numbers of a scan's cells and of their channels, ascending; how many channels.
+    """Writes the cell numbers of the channels of a scan's cells, ascending; how many channels.
 
     Cells are numbered by identity: those of one network and channel (of one network, where identities are full) stand
     together.
@@ -138,7 +145,6 @@ def _put_numbers(scan: Scan, cell_identity: Ints, number: Ints) -> int:
     n, beyond = 0, -1
     for j in range(len(scan.identity)):
         identity = scan.identity[j]
-        number[CELL, j], number[CELL_END, j] = scan.first[j], scan.first[j] + scan.clusters[j]
         if identity < beyond:
             continue
         physical = identity >> PHYSICAL_BIT
@@ -163,111 +169,95 @@ def _served(heard_cell: Words, heard_stats: Singles, first: int, last: int, cell
     return float(even + odd)
 
 
-@compiled
-def _gather(
-    rows: tuple[int, int],
-    counts: tuple[int, int, int],
-    number: Ints,
-    level_dbm: Floats,
-    heard_cell: Words,
-    heard_stats: Singles,
-    c: Comparison,
-    heard: Floats,
-) -> tuple[float, float, float, int]:
-    """Notes what a place, whose rows are told by first and end, knows of the scan's cells that it heard.
-
-    `counts`: cells and channels of the scan, and its serving cell. `heard` gets, for each that was heard, how far the
-    scan's level is off the mean (0 where one is missing), 1 over the variance (then 0) and the share of scans that
-    heard it. Returns what unheard cells tell of the scan, the place's looks, scans that the scan's serving cell served,
-    and how many cells were heard.
-    """
-    told, looked, served = 0.0, 0.0, 0.0
-    k, channels, serving = counts
-    r, last = rows
-    j, n, latest = 0, 0, -1
-    for b in range(channels):
-        while r < last and heard_cell[r] < number[CHANNEL, b]:
-            r += 1
-        most, listed, visits, end = 0.0, 0.0, 0.0, r
-        while end < last and heard_cell[end] < number[CHANNEL_END, b]:
-            if heard_stats[end, H_REPORTS] > most:
-                most, visits = heard_stats[end, H_REPORTS], heard_stats[end, H_VISITS]
-            listed = max(listed, heard_stats[end, H_LISTED])
-            end += 1
-        if end == r:
-            continue
-        # A car at a red light is one look, not a hundred, and not quite only one: the root of both.
-        looks = math.sqrt(max(visits, 1e-3) / max(most, 1e-3))
-        looked = max(looked, most * looks)
-        prior, unheard = c.prior_looks * c.prior_share, 1.0
-        of_looks, of_lists = 1.0 / (most * looks + c.prior_looks), 1.0 / (listed * looks + c.prior_looks)
-        unlisted_counts = number[PHYSICAL, b] > 0 and listed > 0.0
-        for row in range(r, end):
-            cell = heard_cell[row]
-            while j < k and number[CELL_END, j] <= cell:
-                j += 1
-            if j == k or number[CELL, j] > cell:
-                if unlisted_counts:
-                    unheard *= 1.0 - min((heard_stats[row, H_LISTED] * looks + prior) * of_lists, c.most_share)
-                    if unheard < _UNDERFLOW:
-                        told, unheard = told + math.log(unheard), 1.0
-                continue
-            served += heard_stats[row, H_SERVING] if j == serving else 0.0
-            # Of several cells of one identity the last counts.
-            n -= 1 if j == latest else 0
-            latest, reports = j, heard_stats[row, H_REPORTS] * looks
-            if reports > 0.0:
-                sd, off = heard_stats[row, H_LEVEL_SD], level_dbm[j] - heard_stats[row, H_LEVEL]
-                spread = 0.0 if math.isnan(sd) else sd * sd
-                variance = (c.pooled_looks * c.level_sd_db**2 + reports * spread) / (c.pooled_looks + reports)
-                variance += c.mean_sd_db**2 / (reports + 0.3)
-                measured = not math.isnan(off)
-                heard[0, n], heard[1, n] = off if measured else 0.0, 1.0 / variance if measured else 0.0
-                heard[2, n] = min((reports + prior) * of_looks, c.most_share)
-                n += 1
-            else:
-                latest = -1
-        told += math.log(unheard) if unheard < 1.0 else 0.0
-        r = end
-    return told, looked, served, n
+@inlined
+def _put_slots(scan: Scan, slot: Bytes) -> None:
+    """Notes under which of its cells a number may be found."""
+    for j in range(len(scan.identity)):
+        for cell in range(scan.first[j], scan.first[j] + scan.clusters[j]):
+            slot[cell & (_SLOTS - 1)] = j + 1 if slot[cell & (_SLOTS - 1)] == 0 else _SEVERAL
 
 
 @inlined
-def _offset_db(heard: Floats, n: int, c: Comparison) -> float:
-    """What phone and car add to all levels, as the place would have it: a robust mean that is drawn to 0."""
-    offset = 0.0
-    for _ in range(3):
-        total, held = 1.0 / c.offset_sd_db**2, 0.0
-        for h in range(n):
-            off, sharp = heard[0, h], heard[1, h]
-            weight = heard[2, h] * (c.level_freedom + 1.0) * sharp
-            weight /= c.level_freedom + (off - offset) * (off - offset) * sharp
-            total += weight
-            held += weight * off
-        offset = held / total
-    return offset
+def _clear_slots(scan: Scan, slot: Bytes) -> None:
+    for j in range(len(scan.identity)):
+        for cell in range(scan.first[j], scan.first[j] + scan.clusters[j]):
+            slot[cell & (_SLOTS - 1)] = 0
 
 
-@compiled
-def _levels_fit(heard: Floats, n: int, cells: int, c: Comparison, unit: float) -> tuple[float, float]:
-    """Logarithm of how well the `n` heard of a scan's cells fit what a place knows of them; how many it explains."""
-    offset = _offset_db(heard, n, c)
-    stray = max(c.stray_rate / _LEVEL_RANGE_DB, 1e-37)
-    total = -0.5 * (offset / c.offset_sd_db) ** 2 + (cells - n) * math.log(stray)
-    explained, product = 0.0, 1.0
-    for h in range(n):
-        sharp = heard[1, h]
-        here = 1.0 / _LEVEL_RANGE_DB
-        if sharp > 0.0:
-            off = heard[0, h] - offset
-            power = -0.5 * (c.level_freedom + 1.0) * _log(1.0 + off * off * sharp / c.level_freedom)
-            here = unit * math.sqrt(sharp) * float(exp32(np.float32(power)))
-        density = stray + heard[2, h] * here
-        explained += 1.0 - stray / density
-        product *= density
-        if product < _UNDERFLOW:
-            total, product = total + math.log(product), 1.0
-    return total + math.log(product), explained
+@inlined
+def _number_of(scan: Scan, found: int, cell: int) -> int:
+    """Which cell of the scan has the number `cell`, for which `found` stands in its slot; -1 if none."""
+    j, k = found - 1, len(scan.identity)
+    if found == _SEVERAL:
+        j = 0
+        while j < k and scan.first[j] + scan.clusters[j] <= cell:
+            j += 1
+    return j if j < k and scan.first[j] <= cell < scan.first[j] + scan.clusters[j] else -1
+
+
+@inlined
+def _gather(
+    i: int, rows: tuple[int, int], channels: int, scan: Scan, s: Signatures, c: Comparison, room: Room
+) -> tuple[float, float, float]:
+    """Notes in column `i` of the levels what a place, whose rows are told by first and end, knows of the scan's cells.
+
+    Returns what unheard cells tell of the scan, the place's looks, and scans that the scan's serving cell served.
+    """
+    told, looked, served, n = 0.0, 0.0, 0.0, 0
+    number, slot, own, hit, heard = room.number, room.slot, room.own, room.hit, room.levels.heard
+    heard_cell, heard_stats, prior = s.heard_cell, s.heard_stats, c.prior_looks * c.prior_share
+    r, last = np.uint64(rows[0]), np.uint64(rows[1])
+    for b in range(channels):
+        while r < last and heard_cell[r] < number[CHANNEL, b]:
+            r += _ONE
+        beyond, longest = number[CHANNEL_END, b], min(last, r + np.uint64(_MOST_ROWS))
+        most, listed, visits = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+        end, hits = r, 0
+        # Nothing here hangs on a guess: which rows are the scan's is as good as chance.
+        while end < longest and heard_cell[end] < beyond:
+            reports, often = heard_stats[end, H_REPORTS], heard_stats[end, H_VISITS]
+            visits = often if reports > most else visits
+            most, listed = max(most, reports), max(listed, heard_stats[end, H_LISTED])
+            own[end - r] = slot[heard_cell[end] & (_SLOTS - 1)]
+            hit[hits] = end - r
+            hits += own[end - r] > 0
+            end += _ONE
+        if end == r:
+            continue
+        # A car at a red light is one look, not a hundred, and not quite only one: the root of both.
+        looks = math.sqrt(max(np.float64(visits), 1e-3) / max(np.float64(most), 1e-3))
+        looked = max(looked, float(most * looks))
+        of_looks, of_lists = 1.0 / (most * looks + c.prior_looks), 1.0 / (listed * looks + c.prior_looks)
+        latest = -1
+        for h in range(hits):
+            row = r + np.uint64(hit[h])
+            j = _number_of(scan, int(own[hit[h]]), heard_cell[row])
+            if j < 0:
+                own[hit[h]] = 0
+                continue
+            served += heard_stats[row, H_SERVING] if j == scan.serving else 0.0
+            # Of several cells of one identity the last counts.
+            n -= 1 if j == latest else 0
+            latest, counted, at = j, heard_stats[row, H_REPORTS] * looks, CELL_ROWS * PLACES * n + i
+            if counted > 0.0:
+                sd, off = heard_stats[row, H_LEVEL_SD], scan.level_dbm[j] - heard_stats[row, H_LEVEL]
+                heard[at + OFF * PLACES] = 0.0 if math.isnan(off) else off
+                heard[at + LOOKS * PLACES] = counted
+                heard[at + SPREAD * PLACES] = math.inf if math.isnan(off) else 0.0 if math.isnan(sd) else sd * sd
+                heard[at + OF_LOOKS * PLACES] = of_looks
+                n += 1
+            else:
+                latest, heard[at + OF_LOOKS * PLACES] = -1, 0.0
+        unheard = 1.0
+        for listing in range(r, end if number[PHYSICAL, b] > 0 and listed > 0.0 else r):
+            share = min((heard_stats[listing, H_LISTED] * looks + prior) * of_lists, c.most_share)
+            unheard *= 1.0 if own[listing - r] > 0 else 1.0 - share
+            if unheard < UNDERFLOW:
+                told, unheard = told + math.log(unheard), 1.0
+        told += math.log(unheard) if unheard < 1.0 else 0.0
+        r = end
+    room.levels.cells[i] = n
+    return told, looked, served
 
 
 @compiled
@@ -276,37 +266,57 @@ def compare(scan: Scan, s: Signatures, c: Comparison, room: Room) -> int:
 
     Weights sum to 1; places with next to none are left out.
     """
-    n = best_of(room.seen, room.key, look_around(scan, s, room.seen), len(scan.identity))
-    freedom = c.level_freedom
-    unit = math.exp(math.lgamma((freedom + 1.0) / 2.0) - math.lgamma(freedom / 2.0)) / math.sqrt(freedom * math.pi)
-    best, shared = -1e300, (c.usual_cells / len(scan.identity)) ** c.cells_power
-    counts = len(scan.identity), _put_numbers(scan, s.cell_identity, room.number), scan.serving
-    serving, cells = scan.serving >= 0, len(s.cell_identity)
-    physical = _first_cell(s.cell_identity, 1 << PHYSICAL_BIT)
-    by_channel = scan.identity[max(scan.serving, 0)] >> PHYSICAL_BIT > 0
-    level, numbers, heard_cell, heard_stats, heard = (
-        scan.level_dbm,
-        room.number,
-        s.heard_cell,
-        s.heard_stats,
-        room.heard,
-    )
+    scan, s, room, cells = lent(scan), lent(s), lent(room), len(scan.identity)
+    n = best_of(room.seen, room.key, look_around(scan, s, room.seen), cells)
+    channels = _put_numbers(scan, s.cell_identity, room.number)
+    _put_slots(scan, room.slot)
+    # A cell that a place did not hear weighs nothing there.
+    room.levels.heard[: CELL_ROWS * PLACES * cells] = 0.0
     for i in range(n):
         first, last = s.place_start[room.key[i]], s.place_start[room.key[i] + 1]
-        told, looked, served, k = _gather((first, last), counts, numbers, level, heard_cell, heard_stats, c, heard)
-        fit, room.explained[i] = _levels_fit(heard, k, counts[0], c, unit)
-        told *= c.unheard_exponent
-        if serving:
-            served_by_all = s.served[room.key[i], 1 if by_channel else 0]
-            if served_by_all == 0.0:
-                named = (physical, cells) if by_channel else (0, physical)
-                served_by_all = _served(heard_cell, heard_stats, first, last, named[0], named[1]) + 1.0
-                s.served[room.key[i], 1 if by_channel else 0] = served_by_all
-            told += c.serving_exponent * _log((served + 0.01) / served_by_all)
-        value = shared * (c.level_exponent * fit + told) + c.visits_exponent * _log(looked + 1e-3)
-        room.value[i], room.looked[i] = value, looked
-        best = max(best, value)
-    total = 0.0
+        room.told[i], room.looked[i], room.served[i] = _gather(i, (first, last), channels, scan, s, c, room)
+    _clear_slots(scan, room.slot)
+    fit_levels(room.levels, n, cells, c)
+    _put_values(scan, n, s, c, room)
+    return _keep_likely(n, room)
+
+
+@inlined
+def _share_served(scan: Scan, n: int, s: Signatures, room: Room) -> None:
+    """Turns scans that the scan's serving cell served into their share at each place."""
+    physical, cells = _first_cell(s.cell_identity, 1 << PHYSICAL_BIT), len(s.cell_identity)
+    by_channel = scan.identity[scan.serving] >> PHYSICAL_BIT > 0
+    named, column = ((physical, cells), 1) if by_channel else ((0, physical), 0)
+    for i in range(n):
+        served_by_all = s.served[room.key[i], column]
+        if served_by_all == 0.0:
+            first, last = s.place_start[room.key[i]], s.place_start[room.key[i] + 1]
+            served_by_all = _served(s.heard_cell, s.heard_stats, first, last, named[0], named[1]) + 1.0
+            s.served[room.key[i], column] = served_by_all
+        room.served[i] = (room.served[i] + 0.01) / served_by_all
+
+
+@inlined
+def _put_values(scan: Scan, n: int, s: Signatures, c: Comparison, room: Room) -> None:
+    """Puts the logarithm of the fit of each place, and how many cells it explains."""
+    if scan.serving >= 0:
+        _share_served(scan, n, s, room)
+    shared, fitted = (c.usual_cells / len(scan.identity)) ** c.cells_power, room.levels.fitted
+    for i in range(n):
+        told = room.told[i] * c.unheard_exponent
+        if scan.serving >= 0:
+            told += c.serving_exponent * _log(room.served[i])
+        fit = shared * (c.level_exponent * fitted[FIT * PLACES + i] + told)
+        room.value[i] = fit + c.visits_exponent * _log(room.looked[i] + 1e-3)
+        room.explained[i] = fitted[EXPLAINED * PLACES + i]
+
+
+@inlined
+def _keep_likely(n: int, room: Room) -> int:
+    """Turns logarithms into weights, and leaves out places with next to none; how many are left."""
+    best, total = -1e300, 0.0
+    for i in range(n):
+        best = max(best, room.value[i])
     for i in range(n):
         room.value[i] = math.exp(room.value[i] - best)
         total += room.value[i]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from locsvc.fusion.sorting import FEW, FULL, MOST_BUCKETS, sort_keys
+from locsvc.fusion.sorting import FEW, FULL, MOST_BUCKETS, sort_digits, sort_keys
 
 COUNTS = (0, 1, 2, FEW, FEW + 1, FULL + 1, 100, 449, MOST_BUCKETS + 3, 6_144)
 
@@ -44,3 +44,15 @@ def test_leaves_the_rest_alone() -> None:
     keys = np.array([3, 1, 2, 0], np.uint64)
     sort_keys(keys, 3)
     assert keys.tolist() == [1, 2, 3, 0]
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("low", [0, 16, 37])
+def test_digits_are_sorted_and_what_is_below_follows(count: int, low: int, rng: np.random.Generator) -> None:
+    # Cells of few places: most of their digits are those of many others.
+    digits = rng.permutation(np.unique(rng.integers(0, 2**6, count) << 20 | rng.integers(0, 2**10, count)))
+    below = rng.integers(0, 2**low, len(digits), dtype=np.uint64)
+    keys = (digits.astype(np.uint64) << np.uint64(low)) | below
+    expected = np.sort(keys)
+    sort_digits(keys, len(keys), low)
+    assert np.array_equal(keys, expected)
