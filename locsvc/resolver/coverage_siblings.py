@@ -101,8 +101,10 @@ def _find_widths(store: CoverageStore) -> Widths:
         typical = np.where(known >= FEW_CELLS, np.exp(total / known / 2), np.nan)
     offset = np.full((len(LEVELS), len(names) + 1), np.nan)
     groups = (_group(store.site), _blocks(store, spread), _group(store.area), _group(store.network))
-    for row, group in enumerate(groups):
-        offset[row, :-1] = _offsets(group, store, at, spread, len(names))
+    site = _group_of(store.site, len(at))
+    finer = (np.arange(len(at)), np.arange(len(at)), site, _group_of(store.area, len(at)))
+    for row, (group, apart) in enumerate(zip(groups, finer, strict=True)):
+        offset[row, :-1] = _offsets(group, apart, store, at, spread, len(names))
     return Widths(names, np.append(typical, np.nan), offset, groups)
 
 
@@ -138,13 +140,27 @@ def _blocks(store: CoverageStore, spread_m: Floats) -> Group:
     return Group(names, np.append(first, len(cells)), cells, lat, (lng + 180.0) % 360.0 - 180.0, reach)
 
 
-def _offsets(group: Group, store: CoverageStore, network: Ints, spread_m: Floats, networks: int) -> Floats:
-    """How far cells are from the middle of the others of their group, along one axis, (networks,) metres."""
+def _group_of(groups: Groups, cells: int) -> Ints:
+    """The group of each cell, (cells,); cells of none are each their own."""
+    sizes = np.diff(groups.start)
+    own = len(sizes) + np.arange(cells)
+    own[groups.cells[:].astype(np.int64)] = np.repeat(np.arange(len(sizes)), sizes)
+    return own
+
+
+def _offsets(group: Group, apart: Ints, store: CoverageStore, network: Ints, spread_m: Floats, networks: int) -> Floats:
+    """How far cells are from the middle of the others of their group, along one axis, (networks,) metres.
+
+    Others are those that are not together with it in a finer group, `apart` (cells,): a cell whose finer group is
+    known is not placed by a wider one.
+    """
     sizes = np.diff(group.start)
     of_group = np.repeat(np.arange(len(sizes)), sizes)
     cells = group.cells
-    several = sizes[of_group] > 1
-    of_group, cells = of_group[several], cells[several]
+    together = np.unique(np.stack((of_group, apart[cells])), axis=1, return_inverse=True)[1].ravel()
+    mates = np.bincount(together)[together]
+    several = sizes[of_group] > mates
+    of_group, cells, together, mates = of_group[several], cells[several], together[several], mates[several]
     if not len(cells):
         return np.full(networks, np.nan)
     middle_lat, middle_lng = group.latitude_deg[of_group], group.longitude_deg[of_group]
@@ -152,11 +168,12 @@ def _offsets(group: Group, store: CoverageStore, network: Ints, spread_m: Floats
     east_m, north_m = geo.curvature_radii_m(middle_lat)
     north = np.radians(place[:, 0] - middle_lat) * north_m
     east = np.radians((place[:, 1] - middle_lng + 180.0) % 360.0 - 180.0) * east_m * np.cos(np.radians(middle_lat))
-    others = sizes[of_group] - 1.0
+    others = sizes[of_group] - mates
     square = spread_m[cells] ** 2
     for axis in (north, east):
         total = np.bincount(of_group, axis, minlength=len(sizes))[of_group]
-        square = square + (axis - (total - axis) / others) ** 2
+        own = np.bincount(together, axis)[together]
+        square = square + (axis - (total - own) / others) ** 2
     return _trimmed(square, network[cells], networks)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import h3.api.numpy_int as h3
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -157,9 +158,38 @@ def test_how_far_siblings_are_off_is_learned(store: CoverageStore) -> None:
     site, _, area, network = widths.offset_m[:, 0]
     # Sectors of a site stand some hundred metres from one another, sites kilometres.
     assert 200 < site < area
-    assert area == pytest.approx(network, rel=0.2)
+    # One area tells nothing of how far away another is.
+    assert np.isnan(network)
     assert np.isnan(widths.offset_m[1, 0])
     assert np.isnan(widths.offset_m[:, -1]).all()
+
+
+def test_an_area_that_nobody_drove_is_as_far_off_as_areas_are_from_each_other(
+    history: town.Reports, parameters: Parameters, tmp_path: Path
+) -> None:
+    """Twice the town, 20 km apart: a cell of a third area is not in either, however many cells of each are known."""
+    lat, lng = history.places()
+    table = {
+        "t": np.tile(town.STARTED_S + 600.0 * np.arange(len(lat)), 2), "truth_lat": np.append(lat, lat + 0.18),
+        "truth_lon": np.tile(lng, 2), "radio": ["LTE"] * 2 * len(lat), "mcc": ["001"] * 2 * len(lat),
+        "mnc": ["01"] * 2 * len(lat), "area": np.repeat([town.AREA, town.AREA + 1], len(lat)),
+        "cell": np.append(history.cell, history.cell + 256 * 50),
+    }  # fmt: skip
+    pq.write_table(pa.table(table), tmp_path / "towns.parquet")
+    learn([tmp_path / "towns.parquet"], tmp_path / "data", Options())
+    store = Reference.open(tmp_path / "data").coverage
+    assert store is not None
+    widths = widths_of(store)
+    # A cell of one town that is guessed from the other is 20 km off, in one of two directions.
+    assert widths.offset_m[3, 0] == pytest.approx(20_000 / np.sqrt(2), rel=0.1)
+    assert widths.offset_m[2, 0] < 3_000
+    queries = history.of(np.zeros(1, np.int64)).queries()._replace(
+        area=np.array([99], np.int32), cell=np.array([9_999 * 256 + 1])
+    )  # fmt: skip
+    nan = np.full(1, np.nan)
+    found = lone_cells(queries, nan, nan, nan, np.zeros(1), store, parameters)
+    assert found.step.tolist() == [CellFallback.NETWORK]
+    assert found.spread_m[0] > 12_000
 
 
 def test_blocks_of_numbers_stand_for_sites(history: town.Reports, parameters: Parameters, tmp_path: Path) -> None:
@@ -171,8 +201,6 @@ def test_blocks_of_numbers_stand_for_sites(history: town.Reports, parameters: Pa
         "radio": ["GSM"] * len(lat), "mcc": ["001"] * len(lat), "mnc": ["01"] * len(lat),
         "area": np.full(len(lat), 5), "cell": site * 10 + sector,
     }  # fmt: skip
-    import pyarrow as pa
-
     pq.write_table(pa.table(table), tmp_path / "gsm.parquet")
     learn([tmp_path / "gsm.parquet"], tmp_path / "data", Options())
     store = Reference.open(tmp_path / "data").coverage
