@@ -49,8 +49,14 @@ _STANDARD = "-"
 @click.option(
     "--keep-calibration", is_flag=True, help="With --folds: the data directory's calibration, not the shipped one."
 )
-@click.option("--calibrate", is_flag=True, help="With --folds: fit the calibration to the rest too; takes its time.")
-@click.option("--least-sessions", type=click.IntRange(2), help="With --calibrate: sessions that a group needs.")
+@click.option(
+    "--calibrate/--no-calibrate", default=None,
+    help="With --folds: fit the whole calibration to the rest too, which takes its time, or nothing of it.  [default:"
+    " what regions and circles hold; nothing with --keep-calibration]",
+)  # fmt: skip
+@click.option(
+    "--least-sessions", type=click.IntRange(2), help="With --folds: sessions that a group needs to be fitted."
+)
 @click.option(
     "--workers", type=click.IntRange(1), help="With --folds: processes, a fold each.  [default: as many as processors]"
 )
@@ -81,7 +87,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
     folds: str | None,
     fold_count: int,
     keep_calibration: bool,
-    calibrate: bool,
+    calibrate: bool | None,
     least_sessions: int | None,
     workers: int | None,
     truth_accuracy: float,
@@ -99,11 +105,13 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
         from locsvc.evaluate import run
         from locsvc.evaluate.folds import Folding
         from locsvc.evaluate.judge import Terms
+        from locsvc.learning.calibrate.declared import CONFIDENCE
         from locsvc.tables.profile import Profile, read_profile
     except ModuleNotFoundError as error:
         raise tables.without_arrow(error, "evaluate") from None
-    if least_sessions is not None and not (folds and calibrate):
-        raise click.UsageError("--least-sessions says what --calibrate needs: give --folds and --calibrate too")
+    fitting = calibrate if calibrate is not None else folds is not None and not keep_calibration
+    if least_sessions is not None and not (folds and fitting):
+        raise click.UsageError("--least-sessions says what fitting needs: give --folds, and not --no-calibrate")
     _refuse_to_overwrite(sources, as_json, report)
     saved = Profile() if profile is None else read_profile(profile)
     data = common.data_directory()
@@ -113,7 +121,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one parameter an option
         saved.columns | tables.pairs(mapped),
         input_format or saved.input_format,
         Terms(session, by, truth_accuracy, claim_ratio),
-        None if folds is None else Folding(folds, fold_count, keep_calibration, calibrate, least_sessions),
+        None
+        if folds is None
+        else Folding(folds, fold_count, keep_calibration, fitting, least_sessions, () if calibrate else (CONFIDENCE,)),
         workers or len(os.sched_getaffinity(0)),
     )
     try:

@@ -47,7 +47,8 @@ UNTAUGHT, UNCALIBRATED = "folds without anything to learn from", "folds without 
 class Folding:
     """How calls are dealt to folds: by day, session, stretch of time, or a column; 0 folds: one for each value.
 
-    With `calibrate`, groups of the calibration need `least_sessions`; None: each its own.
+    With `calibrate`, groups of the calibration whose names begin with one of `only` (none: all) are fitted in each
+    fold; they need `least_sessions`; None: each its own.
     """
 
     by: str = DAY
@@ -55,6 +56,7 @@ class Folding:
     keep_calibration: bool = False
     calibrate: bool = False
     least_sessions: int | None = None
+    only: tuple[str, ...] = ()
 
     @property
     def column(self) -> str | None:
@@ -202,7 +204,9 @@ def _told(nth: int, table: pa.Table, folds: Ints, folding: Folding, session: str
 def _calibrated(cut: Cut, reference: Reference, folder: Path, folding: Folding) -> tuple[str, list[Verdict]] | None:
     """The calibration fitted to all training folds, and what became of each group; None: there is no truth."""
     # Days, and of each its stretches of time, are left out together.
-    options = CalibrateOptions(by_day=folding.by in {DAY, TIME}, least_sessions=folding.least_sessions)
+    options = CalibrateOptions(
+        by_day=folding.by in {DAY, TIME}, only=folding.only, least_sessions=folding.least_sessions
+    )
     try:
         found = fit_apart(cut, reference, folder, options)
     except BadData:

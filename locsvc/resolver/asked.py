@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 _SCAN, _CELL = recalibration.LEARNED_SCAN, recalibration.LEARNED_CELL
-_TOWER, _UNKNOWN, _REPORTS = recalibration.TOWER_CELL, recalibration.UNKNOWN_CELL, recalibration.REPORTS
+_REPORTS = recalibration.REPORTS
 _REPORT, _LINE = int(EvidenceKind.DEVICE_REPORT), int(EvidenceKind.LINE_LOOKUP)
 # The kind of a call of one cell, by CellFallback.
 _KIND_OF_STEP = np.zeros(max(CellFallback) + 1, np.int64)
 _KIND_OF_STEP[CellFallback.COVERAGE] = _CELL
-_KIND_OF_STEP[[CellFallback.SECTOR, CellFallback.CENTROID, CellFallback.PHYSICAL_IDENTITY]] = _TOWER
-_KIND_OF_STEP[[CellFallback.SITE, CellFallback.AREA, CellFallback.NETWORK]] = _UNKNOWN
+_KIND_OF_STEP[[CellFallback.SECTOR, CellFallback.CENTROID, CellFallback.PHYSICAL_IDENTITY]] = recalibration.TOWER_CELL
+_KIND_OF_STEP[[CellFallback.SITE, CellFallback.AREA, CellFallback.NETWORK]] = recalibration.UNKNOWN_CELL
 
 
 @dataclass(frozen=True, slots=True)

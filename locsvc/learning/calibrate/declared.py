@@ -181,13 +181,15 @@ _PLACED: Final = tuple(
     for name in _PLACEMENTS
 )
 
+# What the names of groups of regions and circles begin with.
+CONFIDENCE: Final = "confidence."
 # Few sessions tell a share less well than they tell a width, but these few numbers are held to by a session's weight.
 _LEAST_OF_SHARES: Final = 10
 _CONFIDENCES: Final = tuple(
     Group(
-        f"confidence.{kind}.{name}",
+        f"{CONFIDENCE}{kind}.{name}",
         Of.LEVEL,
-        tuple(Number(f"confidence.{kind}.{number_name(shape, share)}", 0.0005, 0.9999, "odds") for share in SHARES),
+        tuple(Number(f"{CONFIDENCE}{kind}.{number_name(shape, share)}", 0.0005, 0.9999, "odds") for share in SHARES),
         _LEAST_OF_SHARES,
     )
     for kind in KINDS
