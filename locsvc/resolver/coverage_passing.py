@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from locsvc.compiled import compiled
+from locsvc.compiled import compiled, inlined
 from locsvc.fusion.sorting import sort_keys
 from locsvc.reference.coverage.files import R_LEVEL
 
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
     Singles = npt.NDArray[np.float32]
     Ints = npt.NDArray[np.int64]
     Words = npt.NDArray[np.int32]
+    Halves = npt.NDArray[np.int16]
 
 # Cells of a scan that are compared; phones list some 30 at most.
 MOST_CELLS = 64
 # Places that are looked at in passing, and those that are compared.
 MOST_SEEN, MOST_COMPARED = 2048, 96
-_SLOTS = 4 * MOST_SEEN
+# Slots for them, twice as many: small, so that they stay in the fastest memory.
+_SLOTS = 2 * MOST_SEEN
+_LAST_SLOT, _ONE = np.uint64(_SLOTS - 1), np.uint64(1)
 # Rows that are looked at in passing, the rarest cells' first: once enough places are known, more find no better ones.
 _MOST_ROWS = 500
 # A row that stands for more places than this tells them apart too little to be spread over them.
@@ -63,7 +66,7 @@ class Scan(NamedTuple):
 class Seen(NamedTuple):
     """Places that were looked at in passing, (MOST_SEEN,)."""
 
-    slot: Words  # (_SLOTS,) number of the seen place + 1, 0 where free
+    slot: Halves  # (_SLOTS,) number of the seen place + 1, 0 where free
     place: Ints
     match: Floats
     latest: Floats  # what the cell in hand adds
@@ -73,7 +76,7 @@ class Seen(NamedTuple):
 def room_to_pass() -> Seen:
     """Room for the places that one scan after the other looks at."""
     return Seen(
-        np.zeros(_SLOTS, np.int32),
+        np.zeros(_SLOTS, np.int16),
         np.empty(MOST_SEEN, np.int64),
         np.empty(MOST_SEEN),
         np.empty(MOST_SEEN),
@@ -86,26 +89,30 @@ def signatures_of(store: CoverageStore) -> Signatures:
     return Signatures(*(getattr(store, name) for name in Signatures._fields))
 
 
-@compiled
+@inlined
 def _look_along(scan: Scan, j: int, s: Signatures, room: Seen, seen: int) -> int:
     """Notes the places where cell `j` of the scan was heard, and how well its level fits; how many are seen then."""
     first, last = s.cell_start[scan.first[j]], s.cell_start[scan.first[j] + scan.clusters[j]]
-    for r in range(first, last):
-        begin, end = s.bin_first[s.row_bin[r]], s.bin_last[s.row_bin[r]]
+    # Unsigned, so that no index is asked whether it counts from the end.
+    for r in range(np.uint64(first), np.uint64(last)):
+        row = np.uint64(s.row_bin[r])
+        begin, end = s.bin_first[row], s.bin_last[row]
         if end - begin > _MOST_IN_A_BIN:
             continue
         off = (scan.level_dbm[j] - s.row_stats[r, R_LEVEL]) / _PASSING_DB
         gain = 0.5 if math.isnan(off) else 1.0 / (1.0 + off * off)
         for place in range(begin, end):
-            slot = (place * 2654435761) & (_SLOTS - 1)
-            while room.slot[slot] > 0 and room.place[room.slot[slot] - 1] != place:
-                slot = (slot + 1) & (_SLOTS - 1)
-            at = int(room.slot[slot]) - 1
-            if at < 0:
-                if seen >= MOST_SEEN:
-                    continue
-                at, seen = seen, seen + 1
-                room.slot[slot], room.place[at], room.match[at], room.latest_cell[at] = seen, place, 0.0, -1
+            slot = np.uint64(place * 2654435761) & _LAST_SLOT
+            while room.slot[slot] > 0 and room.place[np.uint64(room.slot[slot]) - _ONE] != place:
+                slot = (slot + _ONE) & _LAST_SLOT
+            if room.slot[slot] == 0:
+                if seen < MOST_SEEN:
+                    room.place[seen], room.match[seen] = place, gain
+                    room.latest[seen], room.latest_cell[seen] = gain, j
+                    seen += 1
+                    room.slot[slot] = seen
+                continue
+            at = np.uint64(room.slot[slot]) - _ONE
             # A cell counts once at a place, as serving cell or as neighbour.
             latest = room.latest[at] if room.latest_cell[at] == j else 0.0
             room.match[at] += max(gain - latest, 0.0)

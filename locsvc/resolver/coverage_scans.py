@@ -233,7 +233,7 @@ def _put_cloud(work: Room, n: int, cells: int, places: _Places, widths: _Widths,
     at = places.place[work.key[0]]
     for i in range(n):
         north += work.value[i] * (places.place[work.key[i], 0] - at[0])
-        east += work.value[i] * ((places.place[work.key[i], 1] - at[1] + 540.0) % 360.0 - 180.0)
+        east += work.value[i] * _turned(places.place[work.key[i], 1] - at[1])
         looks += work.value[i] * work.looked[i]
         explained += work.value[i] * work.explained[i] / cells
     said[0], said[1] = at[0] + north, (at[1] + east + 540.0) % 360.0 - 180.0
@@ -241,7 +241,7 @@ def _put_cloud(work: Room, n: int, cells: int, places: _Places, widths: _Widths,
     far2, square = 0.0, 0.0
     for i in range(n):
         dn = (places.place[work.key[i], 0] - said[0]) * _METRE
-        de = ((places.place[work.key[i], 1] - said[1] + 540.0) % 360.0 - 180.0) * across
+        de = _turned(places.place[work.key[i], 1] - said[1]) * across
         far2 = max(far2, dn * dn + de * de)
         square += work.value[i] * (dn * dn + de * de)
     # Cells that no place explains, known or not, tell that the caller is where nobody was.
@@ -256,6 +256,13 @@ def _put_cloud(work: Room, n: int, cells: int, places: _Places, widths: _Widths,
     # A bin may be anywhere in its grandparent, and that is written whole.
     resolution = (places.h3[work.key[0]] >> _SHIFT) & 15
     said[4] = math.sqrt(far2) * 1.01 + 2.4 * EDGE_M[resolution - 2]
+
+
+@inlined
+def _turned(longitude_deg: float) -> float:
+    """A difference of longitudes, from -180 to 180; what lies there already is no affair of a division."""
+    turned = longitude_deg + 540.0
+    return (turned - 360.0 if 360.0 <= turned < 720.0 else turned % 360.0) - 180.0
 
 
 @compiled
