@@ -24,7 +24,7 @@ FEW = 12
 MOST_BUCKETS = 2048
 # A bucket with more keys than this is sorted by comparison after all.
 FULL = 24
-_BYTES, _LAST_BYTE = 256, np.uint64(255)
+_BYTES, _LAST_BYTE, _WORD = 256, np.uint64(255), np.uint64(64)
 
 
 @compiled
@@ -91,7 +91,8 @@ def sort_digits(key: Cells, count: int, low: int) -> None:
         differ |= key[i] ^ key[0]
     spare, first = np.empty(count, np.uint64), np.empty(_BYTES + 1, np.int32)
     shift = np.uint64(low)
-    while differ >> shift != np.uint64(0):
+    # No word is shifted by as many bits as it has: what comes of that is not told.
+    while shift < _WORD and differ >> shift != np.uint64(0):
         if (differ >> shift) & _LAST_BYTE == np.uint64(0):
             shift += np.uint64(8)
             continue
