@@ -36,6 +36,8 @@ Ints = npt.NDArray[np.int64]
 
 DAY, SESSION = "day", "session"
 _DAY_S = 86_400.0
+# What learning writes aside on its way is at most so many times as large as the tables.
+_SCRATCH_SIZE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Anew:
     """How tables are scored that the coverage in force was learned from.
 
     `tables` are those, `units` the days or sessions (`unit`) that are dealt to `parts`; `absent` are tables that the
-    coverage was learned from too, and that are not given: they teach no part. `most_bytes` are on disk meanwhile.
+    coverage was learned from too, and that are not given: they teach no part. `most_bytes` are in `folder` meanwhile:
+    the tables, coverage for each part, and what one more is made of.
     """
 
     tables: list[str]
@@ -190,10 +193,11 @@ class _Task:
         part, units, unit = _dealt(sessions, by_day=self.options.by_day)
         parts = int(part.max(initial=-1)) + 1
         names = [table.name for table, seen in zip(self.tables, self.seen, strict=True) if seen]
-        told = Anew(names, parts, units, unit, absent, self._most_bytes(parts), self.folder.parent)
-        begin(told)
         # Sessions that nothing was learned from are a part of their own.
         cut = self._cut(sessions, np.where(part < 0, parts, part), numbers)
+        most_bytes = (1 + _SCRATCH_SIZE) * cut.size_bytes() + (parts + 1) * self._coverage_bytes()
+        told = Anew(names, parts, units, unit, absent, most_bytes, self.folder.parent)
+        begin(told)
         spent_s = time.monotonic() - began_s
         budget_s = None if self.options.budget_s is None else max(self.options.budget_s - spent_s, 0.0)
         options = replace(self.options, budget_s=budget_s)
@@ -245,10 +249,9 @@ class _Task:
             truth_from_reports=self.options.truth_from_reports,
         )  # fmt: skip
 
-    def _most_bytes(self, parts: int) -> int:
-        """How much is kept at once: the tables, and coverage for each part, and for one more that is being made."""
-        coverage = sum(file.stat().st_size for file in self.former.path.rglob("*") if file.is_file())
-        return sum(table.stat().st_size for table in self.given) + (parts + 1) * coverage
+    def _coverage_bytes(self) -> int:
+        """How much the coverage in force takes: that of a part is no larger."""
+        return sum(file.stat().st_size for file in self.former.path.rglob("*") if file.is_file())
 
 
 def _dealt(sessions: _Sessions, *, by_day: bool) -> tuple[Ints, int, str]:

@@ -129,12 +129,16 @@ class Cut:
         """Files that coverage is learned from, of all parts but one."""
         return [file for part, files in sorted(self._teaching.items()) if part != without for file in files]
 
+    def size_bytes(self) -> int:
+        """How much its files take."""
+        return sum(file.stat().st_size for files in self._scored.values() for file in files)
+
     def _writer(self, table: int, part: int, schema: pa.Schema, *, teaches: bool) -> pq.ParquetWriter:
         file = self._folder / f"part-{part}-{table}{'' if teaches else '-scored'}.parquet"
         if file not in self._writers:
             # No two files are the same, be their rows: such would be taken for one that is given twice.
             named = schema.with_metadata({**(schema.metadata or {}), b"locsvc": file.name.encode()})
-            self._writers[file] = pq.ParquetWriter(file, named)
+            self._writers[file] = pq.ParquetWriter(file, named, compression="zstd")
             for of in (self._scored, self._teaching) if teaches else (self._scored,):
                 of.setdefault(part, []).append(file)
         return self._writers[file]
