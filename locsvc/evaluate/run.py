@@ -22,6 +22,7 @@ from locsvc.evaluate.judged import Judged, joined
 from locsvc.evaluate.labels import SESSION_COLUMN
 from locsvc.evaluate.summary import calibration_of, curves_of, misses_of, strata_of
 from locsvc.evaluate.worst import Case, worst_of
+from locsvc.learning.learn import learned_of
 from locsvc.reference.store import Reference
 from locsvc.resolver import Resolver
 from locsvc.tables.grouping import Grouper
@@ -90,10 +91,11 @@ def _evaluated(
     if options.folding is None:
         reference = Reference.empty() if data is None else Reference.open(data)
         found = _streamed(sources, Resolver(reference), options, progress)
-        described: dict[str, Any] = {"snapshot": reference.snapshot_id, "folds": None}
+        learned = [] if data is None else learned_of(tables, data)
+        described: dict[str, Any] = {"snapshot": reference.snapshot_id, "folds": None, "learned_of": learned}
     else:
         found, told = _folded(sources, data, options, options.folding, progress)
-        described = {"snapshot": "", "folds": told}
+        described = {"snapshot": "", "folds": told, "learned_of": []}
     if not found.rows:
         raise BadData(f"{', '.join(map(str, tables))}: there is no row")
     judged = joined(found.judged)

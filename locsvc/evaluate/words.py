@@ -233,6 +233,11 @@ def remarks(told: dict[str, Any]) -> list[str]:
     if told["unreadable_values"]:
         shown = list(told["unreadable_values"].items())[:5]
         lines.append("not read: " + "; ".join(f"{count:,} x {what}" for what, count in shown))
+    if told["learned_of"]:
+        seen = ", ".join(told["learned_of"])
+        lines.append(
+            f"too good: the coverage was learned from {seen}, so it cannot be judged by that; take --folds day"
+        )
     lines += _calibrated(told["folds"])
     misses = told["misses"]
     for miss in misses[:6]:

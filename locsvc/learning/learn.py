@@ -138,6 +138,21 @@ def _learn(
     )  # fmt: skip
 
 
+def learned_of(tables: Sequence[Path], data: Path) -> list[str]:
+    """Names of those tables that the coverage in force was learned from, by their content.
+
+    Raises
+    ------
+    BadData
+        A table cannot be read.
+    DatasetError
+        The snapshot in force is damaged.
+    """
+    former = former_of(data)
+    known = {} if former is None else learned_before(former.extra)
+    return [table.name for table in tables if known and str(table) != STANDARD and digest_of(table) in known]
+
+
 def learned_before(extra: Mapping[str, object]) -> dict[str, str]:
     """sha256 -> name of the tables that were learned."""
     tables = extra.get("tables")

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from locsvc.cli import main
+from locsvc.learning.learn import learn
 from locsvc.resolver import Resolver
 from tests.evaluate.conftest import drive, fixes, with_drawn_truths, write
 
@@ -87,6 +88,22 @@ def test_no_truth_is_bad_data(tmp_path: Path) -> None:
     done = run(source)
     assert done.exit_code == 65
     assert "truth_lat" in done.stderr
+
+
+def test_a_table_that_the_coverage_was_learned_from_is_told(tmp_path: Path) -> None:
+    own, other = (write(drive(3, 40, seed), tmp_path / f"{seed}.parquet") for seed in (1, 2))
+    learn([own], tmp_path / "data")
+    done = run(own, other, "--data", tmp_path / "data")
+    assert "too good: the coverage was learned from 1.parquet, so" in " ".join(done.stdout.split())
+    assert json.loads(run(own, "--data", tmp_path / "data", "--json", "-").stdout)["learned_of"] == ["1.parquet"]
+    for rest in ((other,), (own, "--folds", "day")):
+        assert "too good" not in run(*rest, "--data", tmp_path / "data").stdout
+
+
+def test_sessions_that_nobody_counts_are_refused(table: Path) -> None:
+    done = run(table, "--least-sessions", "4")
+    assert done.exit_code == 2
+    assert "give --folds" in done.stderr
 
 
 def until(happened: Callable[[], object]) -> bool:
