@@ -25,8 +25,11 @@ from locsvc.cli.options import Common
 from locsvc.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, InvalidInput, LocsvcError, meaning_of
 
 # Functions that C code calls which has nobody to give an exception to: finalisers, the import of an extension, and what
-# loads a kernel's machine code.
-_DEAF = frozenset({"__del__", "create_module", "_raw_object_cache_getbuffer", "_raw_object_cache_notify"})
+# loads a kernel's machine code. And what a kernel asks for the type of a tuple that it gives back: an exception there
+# ends the process by a fault.
+_DEAF = frozenset(
+    {"__del__", "_numba_unpickle", "_raw_object_cache_getbuffer", "_raw_object_cache_notify", "create_module"}
+)
 _AGAIN_S = 0.02
 # Commands that remove a draft or what they keep meanwhile, or end processes of their own, when they are interrupted.
 _PUT_AWAY = frozenset({"batch", "bench", "calibrate", "evaluate", "import", "serve"})

@@ -194,6 +194,26 @@ def test_a_signal_that_comes_in_a_finaliser_is_not_lost(number: int) -> None:
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
+def _numba_unpickle(number: int) -> str:
+    """What a kernel calls that gives back a tuple: an exception in it is a fault of memory."""
+    os.kill(os.getpid(), number)
+    time.sleep(0)
+    return "whole"
+
+
+def test_a_signal_waits_for_what_a_kernel_calls() -> None:
+    told = list[str]()
+
+    def work() -> None:
+        with ended_in_order():
+            told.append(_numba_unpickle(signal.SIGTERM))
+            time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert told == ["whole"]
+
+
 def _wait_until_it_reads(pid: int) -> None:
     """Wait until the process sleeps in a read of its stdin, which it does when its imports are done."""
     for _ in range(600):
