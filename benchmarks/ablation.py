@@ -64,6 +64,8 @@ serving_exponent = 1.0
 NO_CALIBRATION = """
 [coverage_cell]
 doubt_visits = 1e-6
+doubt_passes = 1e-6
+wide_share = 0.0
 ring_share = 0.0
 parent_share = 0.0
 grandparent_share = 0.0

@@ -20,10 +20,10 @@ from locsvc.fusion.cell_claims import Histograms
 from locsvc.fusion.lattice import EDGE_M
 from locsvc.model import CellFallback
 from locsvc.reference.cells import keys
-from locsvc.reference.coverage.files import C_SPREAD_M, C_VISITS
+from locsvc.reference.coverage.files import C_PASSES, C_SPREAD_M, C_VISITS
 from locsvc.resolver.coverage_finding import FIRST, FULL, NETWORK, NETWORK_ROW, NUMBER, find_serving
 from locsvc.resolver.coverage_mass import DIGITS, Fit, fit_of, put_counts, put_masses
-from locsvc.resolver.coverage_ring import MOST_GIVING, put_rings
+from locsvc.resolver.coverage_ring import EVEN_SHARE, MOST_GIVING, put_rings
 from locsvc.resolver.coverage_siblings import PER_DEGREE, block_keys, place_by_siblings, widths_of
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ class _Doubt(NamedTuple):
     """How far visits are trusted, see [coverage_cell] of the calibration."""
 
     doubt_visits: float
+    doubt_passes: float
+    few_passes: float
+    wide_share: float
     new_visits: float
     new_share: float
     spread_factor: float
@@ -250,20 +253,23 @@ def _fill(
         if asked.places[i] == 0:
             continue
         rows, c, seen = _put_rows(asked, i, history, fit, room)
-        total, visits, once, farthest, reach = seen
+        total, visits, once, passes, farthest, reach = seen
+        new = (once + doubt.new_visits * doubt.new_share) / (visits + doubt.new_visits)
         number = 0
         if rows > 0:
-            around = put_rings(room.key[:rows], room.counts[:rows], fit.ring_share, room.cells, room.held)
+            beside = min(fit.ring_share * new / doubt.new_share, EVEN_SHARE)
+            around = put_rings(room.key[:rows], room.counts[:rows], beside, room.cells, room.held)
             number = put_masses(room.cells[:around], room.held[:around], total, fit, bins[used:], mass[used:])
         if number < 0:
             return i, used
-        new = (once + doubt.new_visits * doubt.new_share) / (visits + doubt.new_visits)
-        known = total / (total + new * doubt.doubt_visits) if number else 0.0
-        width = _spread_m(history.cell_stats[c, C_SPREAD_M], visits, terms.typical_m[asked.network[i]], doubt)
+        # What every bin counts, whatever was measured, fits nothing.
+        known = _known(total - fit.floor_share * visits, passes, new, doubt)
+        spread = _spread_m(history.cell_stats[c, C_SPREAD_M], visits, terms.typical_m[asked.network[i]], doubt)
         out, step_m = said.number[:, i], terms.step_m[asked.radio[i]]
-        moved = _put_cloud(history, c, room, rows, known, width, doubt, out)
-        out[SPREAD] = _spread_beyond_m(out[SPREAD], asked.measured[2, i], farthest, step_m)
-        out[WEIGHT] = _still(asked.measured[3, i], doubt) * known
+        moved = _put_cloud(history, c, room, rows, known, spread, doubt, out)
+        wider = doubt.spread_factor * math.sqrt(1.0 + doubt.few_passes / max(passes, 1.0))
+        out[SPREAD] = _spread_beyond_m(wider * out[SPREAD], asked.measured[2, i], farthest, step_m)
+        out[WEIGHT] = _still(asked.measured[3, i], doubt) * (1.0 - doubt.wide_share) * known
         out[VISITS], out[REACH] = visits, reach + moved
         said.step[i], said.prefer_tower[i] = _COVERAGE, visits < terms.thin_visits
         said.runs[0, i], said.runs[1, i] = used, number
@@ -274,10 +280,10 @@ def _fill(
 @inlined
 def _put_rows(
     asked: _Asked, i: int, history: _History, fit: Fit, room: _Rows
-) -> tuple[int, int, tuple[float, float, float, float, float]]:
+) -> tuple[int, int, tuple[float, float, float, float, float, float]]:
     """Writes the rows of a claim's cells by their H3 cells, ascending; how many, and the cell visited most.
 
-    Then what all count, visits, visits of bins with one, highest timing advance, and how far from that cell all is.
+    Then what all count, visits, visits of bins with one, passes, highest timing advance, how far from that cell all is.
     """
     first, last = asked.cell[i], asked.cell[i] + asked.places[i]
     main = first
@@ -285,7 +291,7 @@ def _put_rows(
         if history.cell_stats[c, C_VISITS] > history.cell_stats[main, C_VISITS]:
             main = c
     level, quality, advance = asked.measured[0, i], asked.measured[1, i], asked.measured[2, i]
-    rows, total, visits, once, farthest, reach = 0, 0.0, 0.0, 0.0, -1.0, 0.0
+    rows, total, visits, once, passes, farthest, reach = 0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0
     for c in range(first, last):
         begin, end = history.cell_start[c], history.cell_split[c]
         if begin == end:
@@ -293,6 +299,7 @@ def _put_rows(
             end = history.cell_start[c + 1]
         t, v, o, f = put_counts(history.row_stats[begin:end], level, quality, advance, fit, room.counts[rows:])
         total, visits, once, farthest = total + t, visits + v, once + o, max(farthest, f)
+        passes += history.cell_stats[c, C_PASSES]
         for r in range(begin, end):
             room.key[rows + r - begin], room.row[rows + r - begin] = history.bin_h3[history.row_bin[r]], r
         bins, coarsest = history.row_bin[begin:end], history.cell_resolution[c]
@@ -304,16 +311,16 @@ def _put_rows(
     if rows > 1 and (digits[1:] < digits[:-1]).any():
         order = np.argsort(digits, kind="mergesort")
         key[:], counts[:], row[:] = key[order], counts[order], row[order]
-    return rows, main, (total, visits, once, farthest, reach)
+    return rows, main, (total, visits, once, passes, farthest, reach)
 
 
 @inlined
 def _put_cloud(
-    history: _History, main: int, room: _Rows, rows: int, known: float, width_m: float, doubt: _Doubt, said: Floats
+    history: _History, main: int, room: _Rows, rows: int, known: float, spread_m: float, doubt: _Doubt, said: Floats
 ) -> float:
-    """Writes middle and width of the cloud; how far from the cell's middle it is, metres.
+    """Writes middle and spread of what the cloud stands for; how far from the cell's middle it is, metres.
 
-    As far as history is `known` to tell it is round the bins that fit, else round the cell, `width_m` wide.
+    As far as history is `known` to tell it is the bins that fit, else the cell, of spread `spread_m`.
     """
     lat, lng = history.cell_place[main, 0] / PER_DEGREE, history.cell_place[main, 1] / PER_DEGREE
     across = _METRE * math.cos(math.radians(lat))
@@ -328,11 +335,19 @@ def _put_cloud(
     if total > 0.0:
         north, east = north / total, east / total
         square = max(square / total - north * north - east * east, 0.0)
-    near = doubt.spread_factor**2 * (square / 2.0 + doubt.least_spread_m**2)
-    said[SPREAD] = math.sqrt((1.0 - known) * width_m * width_m + known * near)
+    near = square / 2.0 + doubt.least_spread_m**2
+    said[SPREAD] = math.sqrt((1.0 - known) * spread_m * spread_m + known * near)
     said[LATITUDE] = lat + known * north / _METRE
     said[LONGITUDE] = (lng + known * east / across + 540.0) % 360.0 - 180.0
     return known * math.hypot(north, east)
+
+
+@inlined
+def _known(fitting: float, passes: float, new: float, doubt: _Doubt) -> float:
+    """How far the bins are believed, 0 to 1: one pass that leaves many of them is one look, and what it saw was new."""
+    if fitting <= 0.0:
+        return 0.0
+    return 1.0 / (1.0 + new * (doubt.doubt_visits / fitting + doubt.doubt_passes / passes))
 
 
 @inlined
@@ -345,11 +360,11 @@ def _still(age_s: float, doubt: _Doubt) -> float:
 
 @inlined
 def _spread_m(spread_m: float, visits: float, typical_m: float, doubt: _Doubt) -> float:
-    """Width along one axis of the cloud round a cell's middle: its own as far as its visits go, else a typical one."""
+    """Spread along one axis about a cell's middle: its own as far as its visits go, else a typical one."""
     typical = doubt.unknown_spread_m if math.isnan(typical_m) else typical_m
     shrink = doubt.shrink_visits
     variance = (visits * spread_m * spread_m / 2.0 + shrink * typical * typical) / (visits + shrink)
-    return doubt.spread_factor * math.sqrt(variance)
+    return math.sqrt(variance)
 
 
 @inlined

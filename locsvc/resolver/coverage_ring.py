@@ -30,6 +30,8 @@ LEAST_SHARE = 1e-3
 # No more bins hold that much; their neighbours' numbers take so many bits.
 MOST_GIVING = int(1 / LEAST_SHARE)
 _NUMBER_BITS = (6 * MOST_GIVING).bit_length()
+# With that a bin holds as much as each of the six beside it.
+EVEN_SHARE = 6.0 / 7.0
 # Bits of the finest digit, which no bin uses: room for the number in a word.
 _DIGIT_BITS = 3
 

@@ -15,7 +15,7 @@ import numpy as np
 from locsvc import geo
 from locsvc.model import CellFallback, Radio
 from locsvc.reference.cells import keys
-from locsvc.reference.coverage.files import C_SPREAD_M, C_VISITS, G_LATITUDE, G_LONGITUDE, G_SPREAD_M
+from locsvc.reference.coverage.files import C_PASSES, C_SPREAD_M, C_VISITS, G_LATITUDE, G_LONGITUDE, G_SPREAD_M
 from locsvc.reference.coverage.identities import is_physical, networks_of
 
 if TYPE_CHECKING:
@@ -61,12 +61,14 @@ class Widths:
 
     network int64 (w,), ascending; spread_m (w + 1,): how far along one axis a typical cell reaches; offset_m
     (4, w + 1): how far off, along one axis, a cell of it is that is guessed from others of each level. NaN: not known;
-    the last column is that of networks that are not there. groups: of each level.
+    the last column is that of networks that are not there. passes (w + 1,): of its cell that has most, so no fewer went
+    through the network. groups: of each level.
     """
 
     network: Ints
     spread_m: Floats
     offset_m: Floats
+    passes: Floats
     groups: tuple[Group, ...]
 
     def of(self, network: Ints) -> Ints:
@@ -105,7 +107,9 @@ def _find_widths(store: CoverageStore) -> Widths:
     finer = (np.arange(len(at)), np.arange(len(at)), site, _group_of(store.area, len(at)))
     for row, (group, apart) in enumerate(zip(groups, finer, strict=True)):
         offset[row, :-1] = _offsets(group, apart, store, at, spread, len(names))
-    return Widths(names, np.append(typical, np.nan), offset, groups)
+    passes = np.ones(len(names) + 1)
+    np.maximum.at(passes, at, store.cell_stats[:, C_PASSES])
+    return Widths(names, np.append(typical, np.nan), offset, passes, groups)
 
 
 def _group(groups: Groups) -> Group:
@@ -205,6 +209,8 @@ def place_by_siblings(
     step, number = np.zeros(n, np.int8), np.full((3, n), np.nan)
     widths, p = widths_of(store), parameters.coverage_cell
     network = widths.of(named[-1])
+    # What few passes saw of a network is a part of it.
+    factor = np.sqrt(1.0 + p["few_passes"] / widths.passes[network])
     for row, (group, of, name) in enumerate(zip(widths.groups, _PARAMETERS, STEPS, strict=True)):
         if not len(group.key):
             continue
@@ -214,6 +220,6 @@ def place_by_siblings(
         offset = widths.offset_m[row][network[found]]
         offset = np.where(np.isnan(offset), p[f"unknown_{of}_offset_m"], offset * p[f"{of}_offset_factor"])
         number[0, found], number[1, found] = group.latitude_deg[at], group.longitude_deg[at]
-        number[2, found] = np.hypot(offset, group.reach_m[at] * p[f"{of}_members_factor"])
+        number[2, found] = factor[found] * np.hypot(offset, group.reach_m[at] * p[f"{of}_members_factor"])
         step[found] = name
     return step, number[0], number[1], number[2]

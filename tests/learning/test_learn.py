@@ -21,11 +21,11 @@ import pytest
 from locsvc.errors import BadData, ConfigError, DatasetError
 from locsvc.learning import learn as learning
 from locsvc.learning.learn import Options, learn
+from locsvc.reference.coverage import CoverageStore, identities, shelves
 from locsvc.reference.coverage import files as f
-from locsvc.reference.coverage import identities, shelves
 from locsvc.reference.coverage.tallies import REGION
 from locsvc.reference.coverage.terms import Terms
-from locsvc.reference.snapshot import current_id
+from locsvc.reference.snapshot import Snapshot, current_id
 from locsvc.tables import inputs
 from tests.learning.conftest import coverage, drives, row, version, written
 
@@ -69,6 +69,59 @@ def test_rows_of_a_session_in_an_hour_are_one_visit(tmp_path: Path) -> None:
     (stats,) = coverage(tmp_path / "data").row_stats
     assert stats[f.R_REPORTS] == 54
     assert stats[f.R_VISITS] == pytest.approx(5, abs=1.2)  # visits are told apart by 64 bits of a hash
+
+
+def test_a_drive_along_a_cell_is_one_pass(tmp_path: Path) -> None:
+    """However many places it leaves; calls are as many passes as there are, and what came back counts again."""
+    along = [(55.0 + 0.002 * k, 2.5) for k in range(20)]
+    drive = [row(session="a", cell=1, truth_lat=lat, truth_lon=lng) for lat, lng in along]
+    calls = [row(call_id=f"c-{k}", cell=2, truth_lat=lat, truth_lon=lng) for k, (lat, lng) in enumerate(along)]
+    again = [r | {"cell": 3} for r in drive] + [r | {"cell": 3, "t": "2024-01-01T12:00:00Z"} for r in drive]
+    learn([written(tmp_path / "t.parquet", [*drive, *calls, *again])], tmp_path / "data")
+    store = coverage(tmp_path / "data")
+    first, _ = store.find(np.concatenate([full(c) for c in (1, 2, 3)]))
+    passes, visits = store.cell_stats[first][:, [f.C_PASSES, f.C_VISITS]].T
+    assert visits[:2].tolist() == [20, 20]
+    assert passes[0] == 1
+    assert passes[1] == pytest.approx(20, abs=4)  # told apart by 64 bits of a hash
+    # Two epochs of 30 days earlier it counts a ninth less.
+    assert passes[2] == pytest.approx(1 + 0.5 ** (60 / 365))
+
+
+def test_passes_are_of_the_place_and_the_role_that_are_asked_for(tmp_path: Path) -> None:
+    """A PCI that is used again elsewhere was passed there, and a neighbour's passes are not the serving cell's."""
+    far = {"truth_lat": 58.0, "truth_lon": 2.5}
+    served = [row(session="a", cell=None, area=None, pci=11, arfcn=6400)]
+    heard = [
+        row(session=f"n-{k}", cell=None, area=None, pci=12, arfcn=6400, neighbours=[{"pci": 11, "arfcn": 6400}])
+        for k in range(6)
+    ]
+    there = [row(session=f"t-{k}", cell=None, area=None, pci=11, arfcn=6400, **far) for k in range(9)]
+    only = [row(session="o", cell=None, area=None, pci=12, arfcn=6400, neighbours=[{"pci": 13, "arfcn": 6400}])]
+    learn([written(tmp_path / "t.parquet", [*served, *heard, *there, *only])], tmp_path / "data")
+    store = coverage(tmp_path / "data")
+    own = identities.physical(*(np.array(v) for v in ([LTE] * 2, [1] * 2, [1] * 2, [6400] * 2, [11, 13])))
+    (first, neighbour), count = store.find(own)
+    assert count.tolist() == [2, 1]
+    passes = store.cell_stats[:, f.C_PASSES]
+    near = int(np.argmin(store.cell_place[first : first + 2, 0]))
+    assert passes[first + near] == 1
+    assert passes[first + 1 - near] == pytest.approx(9, abs=2)
+    assert passes[neighbour] == 1
+
+
+def test_a_coverage_without_passes_is_read(tmp_path: Path) -> None:
+    """One that was learned before they were counted: no fewer than one place was visited."""
+    rows = [row(call_id=f"c-{k}") for k in range(3)] + [row(call_id="c-0", truth_lat=55.01)]
+    learn([written(tmp_path / "t.parquet", rows)], tmp_path / "data")
+    counted = coverage(tmp_path / "data")
+    entries = Snapshot.open(tmp_path / "data").entries("coverage")
+    np.save(entries[-1].path / f"{f.CELL_STATS}.npy", counted.cell_stats[:, : f.C_PASSES].copy())
+    former = CoverageStore.open(entries)
+    assert former.cell_stats.shape == counted.cell_stats.shape
+    assert np.array_equal(former.cell_stats[:, : f.C_PASSES], counted.cell_stats[:, : f.C_PASSES], equal_nan=True)
+    assert former.cell_stats[0, f.C_PASSES] == former.row_stats[:, f.R_VISITS].max() > 2
+    assert not former.cell_stats.flags.writeable
 
 
 def test_neighbours_and_both_identities(tmp_path: Path) -> None:

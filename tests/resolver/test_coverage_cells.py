@@ -19,6 +19,7 @@ from locsvc.model import CellFallback
 from locsvc.reference.calibration import read_calibration
 from locsvc.reference.cells import CellQueries
 from locsvc.reference.coverage import CoverageStore, identities
+from locsvc.reference.coverage.files import C_VISITS
 from locsvc.reference.store import Reference
 from locsvc.resolver.coverage_cells import lone_cells, reach_from
 from locsvc.resolver.coverage_siblings import widths_of
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
 
 LOW = (1 << 52) - 1
 HISTORY, DAYS = 12_000, 20
@@ -59,12 +61,18 @@ def shares(level: Floats) -> list[float]:
     return [float((level <= c).mean()) for c in CONFIDENCES]
 
 
-def middles(queries: CellQueries, store: CoverageStore) -> Floats:
-    """Latitudes and longitudes of the cells' middles, (2, n)."""
+def numbers_of(queries: CellQueries, store: CoverageStore) -> Ints:
+    """Numbers of the cells in a coverage, (n,)."""
     radio, mcc, mnc, area, cell = (
         getattr(queries, name).astype(np.int64) for name in ("radio", "mcc", "mnc", "area", "cell")
     )
     found, _ = store.find(identities.full(radio, mcc, mnc, area, cell))
+    return found
+
+
+def middles(queries: CellQueries, store: CoverageStore) -> Floats:
+    """Latitudes and longitudes of the cells' middles, (2, n)."""
+    found = numbers_of(queries, store)
     result: Floats = store.cell_place[:][found].T / 1e7
     return result
 
@@ -117,6 +125,83 @@ def test_thin_history_is_wide_and_true(
     assert np.median(found.radius_m) < 5_000
     assert found.found.prefer_tower.any()
     assert not found.found.prefer_tower.all()
+
+
+def once_each(history: town.Reports) -> town.Reports:
+    """Some reports, no two of one cell in one place."""
+    some = history.of(np.arange(600))
+    # A place is the parent of the finer cell, whose parts stick out of it a little.
+    place = [h3.cell_to_parent(h3.latlng_to_cell(*at, 12), 11) for at in zip(*some.places(), strict=True)]
+    _, first = np.unique(np.stack((some.cell, np.array(place))), axis=1, return_index=True)
+    return some.of(np.sort(first))
+
+
+def looked_at(data: Path, history: town.Reports, session: list[str]) -> CoverageStore:
+    """What a history teaches whose rows are of those sessions, all in one hour."""
+    lat, lng = history.places()
+    n = len(lat)
+    table = {
+        "session": session, "t": np.full(n, town.STARTED_S), "truth_lat": lat, "truth_lon": lng,
+        "radio": ["LTE"] * n, "mcc": ["001"] * n, "mnc": ["01"] * n, "area": np.full(n, town.AREA),
+        "cell": history.cell, "signal_dbm": history.level_dbm,
+    }  # fmt: skip
+    file = data.with_suffix(".parquet")
+    pq.write_table(pa.table(table), file)
+    learn([file], data, Options())
+    store = Reference.open(data).coverage
+    assert store is not None
+    return store
+
+
+def by_drive_and_by_calls(data: Path, history: town.Reports) -> tuple[CoverageStore, CoverageStore]:
+    """The same bins, visited once each: by one drive, or by callers of whom none knows of another."""
+    some = once_each(history)
+    drive = looked_at(data / "drive", some, ["one"] * len(some.cell))
+    calls = looked_at(data / "calls", some, [f"call {k}" for k in range(len(some.cell))])
+    assert np.array_equal(drive.row_stats, calls.row_stats, equal_nan=True)
+    return drive, calls
+
+
+def test_one_pass_is_believed_less_than_calls(history: town.Reports, parameters: Parameters, tmp_path: Path) -> None:
+    drive, calls = by_drive_and_by_calls(tmp_path, history)
+    asked = town.without(town.drive(np.random.default_rng(4), 200, 1), "quality_db", "timing_advance")
+    # In a cell of one visit one pass is all there is.
+    asked = asked.of(calls.cell_stats[numbers_of(asked.queries(), calls), C_VISITS] > 20)
+    assert len(asked.cell) > 50
+    once, often = (town.asked(asked, store, parameters) for store in (drive, calls))
+    assert (once.learned.weight < 0.8 * often.learned.weight).all()
+    assert (once.spread_m > 1.2 * often.spread_m).all()
+
+
+def test_cells_are_guessed_wider_where_few_passed(
+    history: town.Reports, parameters: Parameters, tmp_path: Path
+) -> None:
+    drive, calls = by_drive_and_by_calls(tmp_path, history)
+    asked = town.drive(np.random.default_rng(1), 1, 1)
+    asked.cell[:] = town.FIRST_SITE * 256 + 9
+    once, often = (town.asked(asked, store, parameters) for store in (drive, calls))
+    assert once.step.tolist() == often.step.tolist() == [CellFallback.SITE]
+    passes, few = widths_of(calls).passes[0], parameters.coverage_cell["few_passes"]
+    assert passes > 10
+    assert once.spread_m / often.spread_m == pytest.approx(math.sqrt((1 + few) / (1 + few / passes)))
+
+
+def test_bins_beside_get_more_where_most_is_new(history: town.Reports, parameters: Parameters, tmp_path: Path) -> None:
+    """Where the next visit is to a place never seen, the six beside are as likely as the bin; not where all came back."""
+    once = once_each(history)
+    n = len(once.cell)
+    back = town.Reports(*(np.tile(getattr(once, name), 6) for name in town.Reports.__slots__))
+    new = looked_at(tmp_path / "new", once, [f"call {k}" for k in range(n)])
+    old = looked_at(tmp_path / "old", back, [f"call {k}" for k in range(6 * n)])
+    asked = town.without(once.of(np.arange(40)), "level_dbm", "quality_db", "timing_advance")
+    seen = {h3.latlng_to_cell(*place, 11) for place in zip(*once.places(), strict=True)}
+
+    def driven(store: CoverageStore) -> Floats:
+        found = town.asked(asked, store, parameters)
+        rows = [town.histogram_of(found, row) for row in range(len(asked.cell))]
+        return np.array([mass[[int(b) in seen for b in bins]].sum() for bins, mass in rows])
+
+    assert np.median(driven(new)) < np.median(driven(old)) - 0.1
 
 
 def test_unknown_cells_by_their_site(

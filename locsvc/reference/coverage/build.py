@@ -18,7 +18,7 @@ from locsvc.reference.coverage.cells import ShelfCells, cells_of
 from locsvc.reference.coverage.groups import write_groups
 from locsvc.reference.coverage.heard import NETWORK_BITS, Around, Ground, Rows, heard_at
 from locsvc.reference.coverage.identities import ARFCN_BITS, PCI_BITS, PHYSICAL_BIT, networks_of
-from locsvc.reference.coverage.rows import Faded, areas_of, child_shares, fade, scan_stats
+from locsvc.reference.coverage.rows import Faded, Marked, areas_of, child_shares, fade, marked, scan_stats
 from locsvc.reference.coverage.tallies import Tallies
 
 if TYPE_CHECKING:
@@ -111,7 +111,9 @@ def _take(work: _Work, number: int, tallies: Tallies) -> None:
     work.scans.append(scans)
     work.links.append(rows.of(rows.kind == t.CHANNEL))
     work.areas.append(areas_of(rows.of(rows.kind == t.AREA)))
+    seen = marked(kept, kept.kind <= t.NEIGHBOUR, weight)
     columns = {name: getattr(heard, name) for name in Faded.__dataclass_fields__}
+    columns |= {f"marked_{name}": getattr(seen, name) for name in Marked.__dataclass_fields__}
     with (work.scratch / f"rows-{number}.npz").open("wb") as opened:
         np.savez(opened, allow_pickle=False, **columns)
 
@@ -160,10 +162,11 @@ def _cells(work: _Work, number: int, place: Ints, degrees: Floats) -> tuple[int,
     file = work.scratch / f"rows-{number}.npz"
     with np.load(file, allow_pickle=False) as held:
         heard = Faded(*(held[name] for name in Faded.__dataclass_fields__))
+        seen = Marked(*(held[f"marked_{name}"] for name in Marked.__dataclass_fields__))
     file.unlink()
     if not len(heard.what):
         return None
-    made = cells_of(heard, place, degrees, work.newest)
+    made = cells_of(heard, seen, place, degrees, work.newest)
     np.save(work.scratch / f"bin-{number}.npy", made.row_bin)
     np.save(work.scratch / f"stats-{number}.npy", made.row_stats)
     made.row_bin, made.row_stats = made.row_bin[:0], made.row_stats[:0]

@@ -13,7 +13,7 @@ from locsvc.reference.coverage import tallies as t
 from locsvc.reference.coverage.clusters import FULL_GAP_M, PHYSICAL_GAP_M, clusters
 from locsvc.reference.coverage.grouped import deviation, firsts, numbers, ranked, ratio
 from locsvc.reference.coverage.identities import is_physical
-from locsvc.reference.coverage.rows import Faded, row_stats
+from locsvc.reference.coverage.rows import Faded, Marked, passes, row_stats
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -41,13 +41,15 @@ class ShelfCells:
     row_stats: Singles
 
 
-def cells_of(heard: Faded, bin_place: Ints, bin_degrees: Floats, newest: int) -> ShelfCells:
+def cells_of(heard: Faded, seen: Marked, bin_place: Ints, bin_degrees: Floats, newest: int) -> ShelfCells:
     """The cells of what was heard.
 
     Parameters
     ----------
     heard
         Of the kinds SERVING and NEIGHBOUR, by identity, kind and place.
+    seen
+        Their marks.
     bin_place, bin_degrees
         All bins as places, ascending, (b,) int64, and their centres, (b, 2) float64, degrees.
     newest
@@ -65,16 +67,28 @@ def cells_of(heard: Faded, bin_place: Ints, bin_degrees: Floats, newest: int) ->
     cell = numbers(first, len(cluster))
     stats = row_stats(heard)
     place, extent = _extents(cell, first, lat, lng, stats)
+    made = _cell_stats(heard, first, stats, extent, newest)
+    made[:, files.C_PASSES] = _passes(heard.kind, cell, order, seen)
     return ShelfCells(
         heard.what[first],
         np.bincount(cell, minlength=len(first)),
         np.bincount(cell[heard.kind == t.SERVING], minlength=len(first)),
         place,
-        _cell_stats(heard, first, stats, extent, newest),
+        made,
         np.minimum.reduceat(t.resolutions_of(heard.place), first).astype(np.int8),
         row_bin.astype(np.int32),
         stats,
     )
+
+
+def _passes(kind: Ints, cell: Ints, order: Ints, seen: Marked) -> Floats:
+    """Passes of each cell as the serving one, of cells that never served as a neighbour; `order` sorted the rows."""
+    cells = int(cell.max()) + 1
+    serving = np.zeros(cells, bool)
+    serving[cell[kind == t.SERVING]] = True
+    of_row = np.empty_like(cell)
+    of_row[order] = np.where((kind == t.SERVING) | ~serving[cell], cell, -1)
+    return passes(of_row[seen.row], seen, cells)
 
 
 def looks(stats: Singles) -> Floats:
@@ -103,7 +117,7 @@ def _extents(
 
 
 def _cell_stats(heard: Faded, first: Ints, stats: Singles, extent: tuple[Floats, Floats], newest: int) -> Singles:
-    """Columns of `cell_stats`, (cells, 10) float32."""
+    """Columns of `cell_stats`, (cells, 11) float32, but for the passes."""
     sums = np.add.reduceat(heard.sums, first, axis=0)
     visits = np.add.reduceat(stats[:, files.R_VISITS].astype(np.float64), first)
     served = np.add.reduceat(np.where(heard.kind == t.SERVING, heard.sums[:, t.REPORTS], 0.0), first)

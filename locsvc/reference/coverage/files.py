@@ -36,9 +36,9 @@ SCAN_WIDTH = 5
 # Columns of cell_stats.
 (
     C_WEIGHT, C_REPORTS, C_VISITS, C_SERVING, C_SPREAD_M, C_RADIUS_M, C_LEVEL, C_LEVEL_SD, C_ADVANCE_RATE,
-    C_AGE_DAYS,
-) = range(10)  # fmt: skip
-CELL_WIDTH = 10
+    C_AGE_DAYS, C_PASSES,
+) = range(11)  # fmt: skip
+CELL_WIDTH = 11
 # Columns of {site,area,network}_stats.
 G_LATITUDE, G_LONGITUDE, G_RADIUS_M, G_SPREAD_M, G_CELLS, G_WEIGHT = range(6)
 GROUP_WIDTH = 6

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from locsvc.reference.coverage import files
 from locsvc.reference.coverage import tallies as t
-from locsvc.reference.coverage.grouped import deviation, firsts, ratio
+from locsvc.reference.coverage.grouped import deviation, firsts, numbers, ratio
 from locsvc.reference.coverage.tallies import Tallies
 
 Ints = npt.NDArray[np.int64]
@@ -58,6 +58,43 @@ def fade(tallies: Tallies, weight: Floats) -> Faded:
         np.add.reduceat(tallies.sums * factor[:, None], first, axis=0),
         np.maximum.reduceat(tallies.epoch, first),
     )
+
+
+@dataclass(slots=True)
+class Marked:
+    """Marks of tallies, (n,): number of the row that each is in, its epoch, what that still counts, and the marks."""
+
+    row: Ints
+    epoch: Ints
+    factor: Floats
+    marks: Ints
+
+
+def marked(tallies: Tallies, chosen: npt.NDArray[np.bool_], weight: Floats) -> Marked:
+    """The marks of the tallies that are chosen, by the rows that `fade` makes of just these."""
+    what, named, epoch = tallies.what[chosen], tallies.where[chosen] >> t.EPOCH_BITS, tallies.epoch[chosen]
+    return Marked(numbers(firsts(what, named), len(what)), epoch, weight[epoch], tallies.marks[chosen])
+
+
+def passes(cell: Ints, seen: Marked, cells: int) -> Floats:
+    """How many visits each cell had in all its places together, (cells,) float64: one drive along it is one.
+
+    Parameters
+    ----------
+    cell
+        (n,) cell of each of the marks; -1 of those that do not count.
+
+    >>> seen = Marked(np.arange(3), np.ones(3, np.int64), np.ones(3), np.array([1, 1, 2]))
+    >>> passes(np.array([0, 0, 1]), seen, 2).tolist()
+    [1.0, 1.0]
+    """
+    kept = np.flatnonzero(cell >= 0)
+    order = kept[np.lexsort((seen.epoch[kept], cell[kept]))]
+    first = firsts(cell[order], seen.epoch[order])
+    if not len(first):
+        return np.zeros(cells)
+    visits = t.visits_of(np.bitwise_or.reduceat(seen.marks[order], first)) * seen.factor[order[first]]
+    return np.bincount(cell[order[first]], visits, minlength=cells).astype(np.float64)
 
 
 def _mean_and_sd(sums: Floats, column: int, per_unit: float) -> tuple[Floats, Floats]:

@@ -50,11 +50,11 @@ class CoverageStore:
         self.cell_start: Ints = load(path, files.CELL_START)
         self.cell_split: Ints = load(path, files.CELL_SPLIT)
         self.cell_place: Words = load(path, files.CELL_PLACE)
-        self.cell_stats: Singles = load(path, files.CELL_STATS)
         self.cell_area: Words = load(path, files.CELL_AREA)
         self.cell_resolution: npt.NDArray[np.int8] = load(path, files.CELL_RESOLUTION)
         self.row_bin: Words = load(path, files.ROW_BIN)
         self.row_stats: Singles = load(path, files.ROW_STATS)
+        self.cell_stats: Singles = _with_passes(load(path, files.CELL_STATS), self.row_stats, self.cell_start)
         self.bin_h3: Ints = load(path, files.BIN_H3)
         self.bin_place: Floats = load(path, files.BIN_PLACE)
         self.bin_first: Words = load(path, files.BIN_FIRST)
@@ -105,6 +105,19 @@ class CoverageStore:
     def newest(self) -> float | None:
         """Unix seconds of the newest report."""
         return self.until_s
+
+
+def _with_passes(stats: Singles, row_stats: Singles, cell_start: Ints) -> Singles:
+    """The columns of cells; where passes were not counted yet, no fewer than one place was visited."""
+    if stats.shape[1] > files.C_PASSES:
+        return stats
+    made = np.zeros((len(stats), files.CELL_WIDTH), np.float32)
+    made[:, : stats.shape[1]] = stats
+    if len(stats):
+        made[:, files.C_PASSES] = np.maximum.reduceat(row_stats[:, files.R_VISITS], cell_start[:-1])
+    # Kernels are compiled for arrays that are only read.
+    made.setflags(write=False)
+    return made
 
 
 def _number(value: object) -> float | None:
