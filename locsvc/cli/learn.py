@@ -138,6 +138,7 @@ def _say(report: LearnReport) -> None:
         f"coverage: {built.cells:,} cells at {built.places:,} places from {built.reports:,} reports{span};"
         f" half-life {terms.half_life_days:g} days"
     )
+    output.talk("next: 'locsvc calibrate' with the same tables, so that regions hold as many truths as they say")
     if built.dropped:
         click.echo(f"{built.dropped:>9,} counts too old to matter were forgotten")
     for reason, count in report.rejected.items():
