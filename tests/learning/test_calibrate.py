@@ -26,7 +26,6 @@ from locsvc.learning.calibrate.calibrate import (
     FEW_DAYS,
     FITTED,
     NONE,
-    SEEN,
     TOO_LITTLE,
     Calibrated,
     Options,
@@ -326,14 +325,6 @@ def test_a_calibration_in_force_stays_where_nothing_is_new(
     out = tmp_path / "trial.toml"
     assert CliRunner().invoke(main, [*asked, "--out", str(out)]).exit_code == 0
     assert tomllib.loads(out.read_text(encoding="utf-8"))["version"] == "mine"
-
-
-def test_what_the_coverage_has_seen_is_told_as_kept(tmp_path: Path) -> None:
-    file = written_to(tmp_path / "drives.parquet", drives(300, np.random.default_rng(1)))
-    learn([file], tmp_path / "data")
-    found = fitted(file, "coverage_cell", Reference.open(tmp_path / "data"), seen=True)
-    assert {r.verdict for r in found.results} == {SEEN}
-    assert found.changed == {}
 
 
 def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_read(tmp_path: Path, imported_town: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from locsvc.fusion.parameters import Parameters
 from locsvc.fusion.recalibration import CIRCLE, REGION, REPORTS, SHARES, Recalibration
-from locsvc.learning.calibrate.calibrate import FITTED, NONE, SEEN, TOO_LITTLE, WIDER, Options, calibrate
+from locsvc.learning.calibrate.calibrate import FITTED, NO_TIME, NONE, TOO_LITTLE, WIDER, Options, calibrate
+from locsvc.learning.calibrate.declared import with_values
 from locsvc.learning.calibrate.fitting import sure
 from locsvc.learning.calibrate.history import read_history
 from locsvc.learning.calibrate.levels import MEASURED, fit_masses, levels_of, log_scores, masses_for
@@ -102,6 +103,24 @@ def test_wider_is_taken_where_narrower_is_not_sure(rng: np.random.Generator, tmp
     assert Parameters.from_mapping(found.values).confidence.changes
 
 
+@pytest.mark.parametrize("only_wider", [False, True])
+def test_whatever_truths_were_masses_rise_as_they_are_written(rng: np.random.Generator, only_wider: bool) -> None:
+    """Numbers that do not rise would be refused when they are read."""
+    for _ in range(300):
+        n = int(rng.integers(20, 3_000))
+        a, b = np.exp(rng.normal(0, 2, 2)).tolist()
+        outside = places(rng.beta(a, b, n))
+        session = np.sort(rng.integers(0, rng.integers(2, 1_000), n))
+        session = np.unique(session, return_inverse=True)[1]
+        if session.max() < 1:
+            continue
+        found = fit_masses(outside, session, session, PLAIN, 3, only_wider=only_wider).numbers
+        written = {
+            f"confidence.reports.region_{100 * s:.0f}": float(f"{m:.6g}") for s, m in zip(SHARES, found, strict=True)
+        }
+        Parameters.from_mapping(with_values(SHIPPED, written))
+
+
 def test_scores_are_of_a_density() -> None:
     masses = PLAIN**2
     edges = np.diff([0.0, *MEASURED, 1.0])
@@ -136,7 +155,8 @@ def test_a_report_that_the_truth_is_too_wide_to_judge_is_not_counted(rng: np.ran
     assert 0 < len(found.kind) == wide < len(table)
 
 
-def test_coverage_that_has_seen_the_tables_is_not_judged_by_them(rng: np.random.Generator, tmp_path: Path) -> None:
+def test_time_that_is_over_keeps_what_stands(rng: np.random.Generator, tmp_path: Path) -> None:
     path = claims(rng, tmp_path / "history.parquet", factor=2.0, sessions=12)
-    found = calibrate([path], Reference.empty(), Options(only=("confidence.",), seen=True))
-    assert {r.verdict for r in found.results} == {SEEN}
+    found = calibrate([path], Reference.empty(), Options(only=("confidence.",), budget_s=0.0))
+    assert {r.verdict for r in found.results} == {NO_TIME}
+    assert found.changed == {}

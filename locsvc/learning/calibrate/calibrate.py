@@ -35,7 +35,6 @@ NOT_SURE: Final = "kept: the gain on sessions left out may be chance"
 TOO_LITTLE: Final = "kept: too little history"
 FEW_DAYS: Final = "kept: too few days to leave some out"
 NONE: Final = "kept: nothing in the tables is about it"
-SEEN: Final = "kept: the coverage was learned from these very tables"
 NO_TIME: Final = "kept: the time was over"
 # What is left out together, sessions or days: of fewer no spread is known.
 _LEAST_UNITS = 3
@@ -51,8 +50,7 @@ _FROM, _TO = 0.02, 0.98
 class Options:
     """How tables are read and fitted to.
 
-    `only` names groups, or beginnings of names; `budget_s` is time after which no further search begins; `seen` tells
-    that the coverage was learned from the tables: what it says of their cells looks surer than it is.
+    `only` names groups, or beginnings of names; `budget_s` is time after which no further search begins.
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +61,6 @@ class Options:
     only: tuple[str, ...] = ()
     least_sessions: int | None = None
     budget_s: float | None = None
-    seen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,28 +164,17 @@ def calibrate_apart(
     history = read_history(tables, options.mapping, options.input_format, truth_from_reports=options.truth_from_reports)
     clock = _Clock(options.budget_s, len(groups) * (options.folds + 1), progress)
     views: dict[Of, list[View]] = {}
-    levels: Levels | None = None
+    answers = _Answers(history, references, clock)
     changed: dict[str, float] = {}
     results = []
     for nth, group in enumerate(groups):
-        if options.seen and group.of in {Of.CELL, Of.SCAN, Of.CALL, Of.LEVEL}:
-            results.append(Result(group.name, SEEN))
-            continue
         clock.what, clock.done = group.name, nth * (options.folds + 1)
         if group.of is Of.LEVEL:
-            try:
-                levels = levels or levels_of(history, references, values, clock.tick)
-            except _TimeOver:
-                results.append(Result(group.name, NO_TIME))
-                continue
-            result, new = _fit_levels(group, levels, values, history, options)
-            results.append(result)
-            values = with_values(values, new)
-            changed |= new
-            continue
-        if group.of not in views:
-            views[group.of] = views_of(history, group.of)
-        result, new = _fit_group(group, views[group.of], references, values, shipped, history, options, clock)
+            result, new = _fit_levels(group, answers, values, options)
+        else:
+            if group.of not in views:
+                views[group.of] = views_of(history, group.of)
+            result, new = _fit_group(group, views[group.of], references, values, shipped, history, options, clock)
         results.append(result)
         values = with_values(values, new)
         changed |= new
@@ -252,10 +238,27 @@ def _fit_group(
     return _weighed(group, fitted, fixed, values, told, int(unit.max()) + 1)
 
 
+class _Answers:
+    """Where truths lay in what calls are answered: looked at once, when all other groups are fitted."""
+
+    def __init__(self, history: History, references: Sequence[Reference], clock: _Clock) -> None:
+        self.history, self._references, self._clock = history, references, clock
+        self._levels: Levels | None = None
+
+    def levels(self, values: dict[str, Any]) -> Levels:
+        if self._levels is None:
+            self._levels = levels_of(self.history, self._references, values, self._clock.tick)
+        return self._levels
+
+
 def _fit_levels(
-    group: Group, levels: Levels, values: dict[str, Any], history: History, options: Options
+    group: Group, answers: _Answers, values: dict[str, Any], options: Options
 ) -> tuple[Result, dict[str, float]]:
     """What became of a kind's regions or circles, and their new numbers, none where the old ones are kept."""
+    try:
+        levels, history = answers.levels(values), answers.history
+    except _TimeOver:
+        return Result(group.name, NO_TIME), {}
     needed = max(group.least_sessions if options.least_sessions is None else options.least_sessions, _LEAST_UNITS)
     _, kind, shape = group.name.split(".")
     own = levels.of(KINDS.index(kind) + 1)
@@ -264,28 +267,18 @@ def _fit_levels(
     names, session = np.unique(own.session, return_inverse=True)
     unit = np.unique(history.day[own.session], return_inverse=True)[1] if options.by_day else session
     told = Result(group.name, TOO_LITTLE, len(session), len(names), needed)
-    if len(names) < needed:
-        return told, {}
     units = int(unit.max()) + 1
-    if units < _LEAST_UNITS:
-        return replace(told, verdict=FEW_DAYS), {}
+    if len(names) < needed or units < _LEAST_UNITS:
+        return (told if len(names) < needed else replace(told, verdict=FEW_DAYS)), {}
     before = np.array([value_at(values, n.path) for n in group.numbers])
     outside = own.outside[SHAPES.index(shape)]
     fitted = fit_masses(outside, session, unit, before, options.folds)
-    if sure(fitted, units):
-        return _weighed(group, fitted, {}, values, told, units)
     # What held too little is made wider, sure or not, and then nothing narrower: to be sure and wrong costs more.
     wider = fit_masses(outside, session, unit, before, options.folds, only_wider=True)
-    new = {
-        n.path: float(f"{x:.4g}")
-        for n, x, b in zip(group.numbers, wider.numbers.tolist(), before.tolist(), strict=True)
-        if x - b > _LEAST_WIDER
-    }
-    if not new:
+    if sure(fitted, units) or (wider.numbers - before).max() < _LEAST_WIDER:
         return _weighed(group, fitted, {}, values, told, units)
-    pairs = {path: (value_at(values, path), value) for path, value in new.items()}
     told = replace(told, before=wider.before, after=wider.after, gain_error=wider.gain_error)
-    return replace(told, verdict=WIDER, numbers=pairs), new
+    return _changed(group, wider, {}, values, replace(told, verdict=WIDER))
 
 
 def _weighed(
@@ -295,12 +288,20 @@ def _weighed(
     told = replace(told, before=fitted.before, after=fitted.after, gain_error=fitted.gain_error)
     if not sure(fitted, units):
         return replace(told, verdict=NO_BETTER if fitted.after <= fitted.before else NOT_SURE), {}
-    numbers = _numbers(group, fitted.numbers)
-    new = {path: float(f"{value:.4g}") for path, value in {**fixed, **numbers}.items()}
+    return _changed(group, fitted, fixed, values, replace(told, verdict=FITTED))
+
+
+def _changed(
+    group: Group, fitted: Fitted, fixed: dict[str, float], values: Mapping[str, Any], told: Result
+) -> tuple[Result, dict[str, float]]:
+    """The new numbers, rounded, and what is told of them."""
+    # Masses near 1 rise by little, and must.
+    digits = 6 if group.of is Of.LEVEL else 4
+    every = {**fixed, **_numbers(group, fitted.numbers)}
+    new = {path: float(f"{value:.{digits}g}") for path, value in every.items()}
     # A number that the rows say nothing of stays where it was, and out of the file.
     new = {path: value for path, value in new.items() if value != value_at(values, path)}
-    pairs = {path: (value_at(values, path), value) for path, value in new.items()}
-    return replace(told, verdict=FITTED, numbers=pairs), new
+    return replace(told, numbers={path: (value_at(values, path), value) for path, value in new.items()}), new
 
 
 def _numbers(group: Group, fitted: Floats) -> dict[str, float]:
