@@ -34,7 +34,10 @@ _KIND_OF_STEP[[CellFallback.SITE, CellFallback.AREA, CellFallback.NETWORK]] = re
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of calls that have a place, (calls,): their kind, masses that region and circle are to hold."""
+    """What is asked of calls that have a place, (calls,): their kind, masses that region and circle are to hold.
+
+    Where the calibration asks for all as it is, the two masses are one array.
+    """
 
     kind: Ints
     region: Floats
@@ -43,6 +46,8 @@ class Asked:
 
     def held(self, region_mass: Floats) -> Floats:
         """The share of truths that regions of a mass are to hold, (calls,)."""
+        if self.region is self.circle:
+            return region_mass
         return self.numbers.held(self.kind, REGION, region_mass)
 
 
