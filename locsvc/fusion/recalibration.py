@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from locsvc.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -56,10 +58,10 @@ class Recalibration:
 
         Raises
         ------
-        KeyError, TypeError
-            A number is missing, or is none.
-        ValueError
+        ConfigError
             Numbers of a kind do not rise, or are not between 0 and 1.
+        KeyError, TypeError, ValueError
+            A number is missing, or is none.
         """
         ends = _grid()
         mass = np.tile(ends, (len(KINDS) + 1, len(SHAPES), 1))
@@ -67,8 +69,11 @@ class Recalibration:
             for shape, name in enumerate(SHAPES):
                 mass[k, shape, 1:-1] = [float(tables[kind][number_name(shape, share)]) for share in SHARES]
                 if not (np.diff(mass[k, shape]) > 0).all():
-                    wrong = f"confidence.{kind}: {name}_50 to {name}_98 must rise, from above 0 to below 1; one of them"
-                    raise ValueError(wrong)
+                    own = mass[k, shape, 1:-1].tolist()
+                    raise ConfigError(
+                        f"calibration: confidence.{kind}: {name}_50 to {name}_98 must rise, from above 0 to below 1;"
+                        f" they are {own}: give all of them, or none"
+                    )
         return Recalibration(mass)
 
     def plain(self) -> Recalibration:

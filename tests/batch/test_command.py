@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from locsvc.batch import engine
 from locsvc.resolver import Resolver
 from locsvc.tables.form import RESULT
 from tests.batch.conftest import Batch, command, fixes
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -296,15 +297,6 @@ def descendants(leader: int) -> list[int]:
             if int(fields[3]) == leader and fields[0] != "Z":
                 found.append(int(entry.name))
     return found
-
-
-def until(condition: Callable[[], object], seconds: float = 120.0) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def begun_or_ended(run: subprocess.Popen[str], journal: Path) -> bool:

@@ -8,8 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from locsvc.cli import main
 from locsvc.learning.learn import learn
 from locsvc.resolver import Resolver
 from tests.evaluate.conftest import drive, fixes, with_drawn_truths, write
+from tests.waiting import until
 
 
 def run(*args: str | Path) -> Result:
@@ -104,14 +103,6 @@ def test_sessions_that_nobody_counts_are_refused(table: Path) -> None:
     done = run(table, "--least-sessions", "4")
     assert done.exit_code == 2
     assert "give --folds" in done.stderr
-
-
-def until(happened: Callable[[], object]) -> bool:
-    for _ in range(1200):
-        if happened():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.mark.parametrize(

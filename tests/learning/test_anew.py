@@ -9,9 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +35,7 @@ from locsvc.reference.coverage.identities import full
 from locsvc.reference.store import Reference
 from tests.learning.conftest import DAY_S, START_S
 from tests.learning.conftest import written as written_to
+from tests.waiting import until
 
 CELLS = Options(only=("coverage_cell", "cell_steps"))
 
@@ -278,14 +278,6 @@ def test_tables_with_the_same_rows_in_a_part_all_teach(tmp_path: Path) -> None:
     taught = taught_by(cut.teaching(), Reference.empty(), tmp_path / "taught", LearnOptions())
     assert taught.coverage is not None
     assert taught.coverage.reports == 2 * len(table)
-
-
-def until(happened: Callable[[], object]) -> bool:
-    for _ in range(1200):
-        if happened():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

@@ -246,6 +246,7 @@ class _Answers:
         self._levels: Levels | None = None
 
     def levels(self, values: dict[str, Any]) -> Levels:
+        """Those of all calls, by the calibration as it is fitted by then."""
         if self._levels is None:
             self._levels = levels_of(self.history, self._references, values, self._clock.tick)
         return self._levels

@@ -26,7 +26,6 @@ from locsvc.resolver.table import REPORT_COLUMNS
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 
 # Masses that calls are asked for: as fine as shares are told, and farther down for what holds more than it should.
 MEASURED: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)

@@ -28,7 +28,6 @@ from locsvc.reference.store import Reference
 from locsvc.tables.form import OWN
 
 Ints = npt.NDArray[np.int64]
-Texts = npt.NDArray[np.object_]
 
 # More parts would take their time: each costs learning from all others.
 MOST_PARTS = 4
