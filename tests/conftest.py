@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,6 +74,12 @@ LONGEST = (
     "tests/rpc/test_call_service.py",
     "tests/cli/test_resolve.py",
 )
+
+
+def pytest_configure() -> None:
+    """Interrupts are for the commands that tests start: a shell's job in the background hands on that they are ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -265,7 +265,7 @@ def test_calls_of_the_contract(batch: Batch, tmp_path: Path, sample: Path, impor
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rows for several seconds of work, some of one call."""
     path = tmp_path_factory.mktemp("large") / "large.parquet"
-    rows = fixes(80_000, 80)
+    rows = fixes(40_000, 40)
     names = [f"c{i // 2 if i % 5 == 0 else i}" for i in range(rows.num_rows)]
     pq.write_table(rows.append_column("call_id", pa.array(names)), path)
     return path
